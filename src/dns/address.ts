@@ -1,0 +1,2 @@
+/** IP family by number, as Node.js writes it. */
+export type Family = 4 | 6;

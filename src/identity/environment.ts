@@ -1,0 +1,12 @@
+/** What identity reads of the machine it runs on. The real one is the only code that touches os, fs and process.env. */
+export interface Environment {
+  /** `os.hostname()`. */
+  hostname(): string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** A small text file, whole; `null` when it is not there or cannot be read. */
+  readFile(
+    path: '/etc/hosts' | '/etc/resolv.conf' | '/var/run/secrets/kubernetes.io/serviceaccount/namespace',
+  ): string | null;
+  /** Blocks this thread for a moment; used only to read a hosts file again that is being written. */
+  pause(milliseconds: number): void;
+}
