@@ -1,0 +1,229 @@
+import { familyOf, isPodAddress, normaliseAddress } from '../dns/address.ts';
+import type { Found, Outcome } from '../dns/client.ts';
+import type { ResourceRecord } from '../dns/message.ts';
+import type { Failure } from '../errors.ts';
+import type { Family, FamilySighting, Sighting } from '../topology/belief.ts';
+
+/** What is asked about, constant for the life of the watcher. */
+export interface Scope {
+  readonly statefulSet: string;
+  /** FQDN of the governing Service. */
+  readonly serviceName: string;
+  /** Name of the SRV port; `null` asks for the bare Service. */
+  readonly portName: string | null;
+  readonly ordinalStart: number;
+  readonly expectedPods: number | null;
+  /** Loopback answers are believable. */
+  readonly allowLoopback: boolean;
+}
+
+/** What a round saw of the Service, for the explanation. Only what was seen is set. */
+export interface Observations {
+  /** SRV names the Service itself: it has a cluster IP. */
+  readonly notHeadless?: boolean;
+  /** Targets in dashed-IP form, with no target of the set beside them: `serviceName` names another Service. */
+  readonly dashedTargets?: number;
+  /** SRV knows no such port, while the Service has addresses. */
+  readonly portUnknown?: boolean;
+  /** Several ports for one pod, and none was chosen. */
+  readonly ports?: readonly number[];
+  /** Neither SRV nor the Service has a name. */
+  readonly nobodyPublished?: boolean;
+  /** The resolver answers names that cannot exist. */
+  readonly wildcard?: boolean;
+  /** Addresses that no pod can have. */
+  readonly refusedAddresses?: readonly string[];
+}
+
+/** SRV named pods of the set. `listed`: membership is known. `partial`: it proves presence only. */
+export interface SrvNamed {
+  readonly kind: 'listed' | 'partial';
+  readonly ordinals: readonly number[];
+  readonly sightings: ReadonlyMap<number, Sighting>;
+  readonly withoutGlue: readonly number[];
+  readonly observations: Observations;
+}
+
+/** What the SRV outcome says. */
+export type SrvReading =
+  | SrvNamed
+  | { readonly kind: 'none'; readonly observations: Observations }
+  /** `isFinal`: other questions are in vain. */
+  | {
+      readonly kind: 'failed';
+      readonly failure: Failure;
+      readonly isFinal: boolean;
+      readonly observations: Observations;
+    };
+
+/** What the questions for one own name said, by family. */
+export type NameReading = Readonly<Partial<Record<Family, FamilyReading>>>;
+type FamilyReading = readonly string[] | 'refused' | 'nxdomain' | 'nodata' | 'failed';
+
+/** Reads the outcome of the SRV question. */
+export function readSrv(outcome: Outcome, scope: Scope): SrvReading {
+  switch (outcome.kind) {
+    case 'found':
+      return readTargets(outcome, 'listed', scope);
+    case 'nxdomain':
+    case 'nodata':
+      return { kind: 'none', observations: {} };
+    case 'failed': {
+      const { failure, partial } = outcome;
+      if (partial !== null) return readTargets(partial, 'partial', scope);
+      return { kind: 'failed', failure, isFinal: failure.reason === 'network', observations: {} };
+    }
+  }
+}
+
+function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): SrvReading {
+  const glue = glueOf(found.additionals);
+  const ports = new Map<number, Set<number>>();
+  let dashed = 0;
+  let isService = false;
+  for (const record of found.records) {
+    if (record.type !== 'SRV') continue;
+    const ordinal = ordinalOf(record.target, scope);
+    if (ordinal === null) {
+      if (record.target === scope.serviceName) isService = true;
+      else if (isDashedTarget(record.target, scope)) dashed += 1;
+      continue;
+    }
+    const seen = ports.get(ordinal) ?? new Set();
+    // SRV port 0 is no port.
+    if (record.port !== 0) seen.add(record.port);
+    ports.set(ordinal, seen);
+  }
+  if (ports.size === 0 && isService) {
+    const failure: Failure = {
+      reason: 'malformed',
+      detail: `SRV names ${scope.serviceName} itself: the Service is not headless`,
+      server: found.server,
+      question: `SRV ${found.question.name}`,
+    };
+    return { kind: 'failed', failure, isFinal: true, observations: { notHeadless: true } };
+  }
+  const sightings = new Map<number, Sighting>();
+  const withoutGlue: number[] = [];
+  const refused: string[] = [];
+  for (const [ordinal, seen] of [...ports].sort(([a], [b]) => a - b)) {
+    const [port] = seen;
+    const records = glue.get(nameOf(scope, ordinal));
+    if (records === undefined) withoutGlue.push(ordinal);
+    sightings.set(ordinal, {
+      kind: 'found',
+      port: seen.size === 1 && port !== undefined ? port : null,
+      families: {
+        4: glueSighting(records, 4, scope, refused),
+        6: glueSighting(records, 6, scope, refused),
+      },
+    });
+  }
+  const several = [...ports.values()].find((seen) => seen.size > 1);
+  return {
+    kind,
+    ordinals: [...sightings.keys()],
+    sightings,
+    withoutGlue,
+    observations: {
+      ...(dashed > 0 && ports.size === 0 ? { dashedTargets: dashed } : {}),
+      ...(several === undefined ? {} : { ports: [...several] }),
+      ...(refused.length > 0 ? { refusedAddresses: refused } : {}),
+    },
+  };
+}
+
+/** Reads outcomes of A and AAAA questions for own names, on top of what is known of them in this round. */
+export function readNames(
+  outcomes: readonly Outcome[],
+  scope: Scope,
+  before: ReadonlyMap<number, NameReading>,
+): Map<number, NameReading> {
+  const readings = new Map<number, NameReading>();
+  for (const outcome of outcomes) {
+    const { name, type } = outcome.question;
+    const ordinal = ordinalOf(name, scope);
+    if (ordinal === null || (type !== 'A' && type !== 'AAAA')) continue;
+    const reading = readings.get(ordinal) ?? before.get(ordinal) ?? {};
+    readings.set(ordinal, { ...reading, [type === 'A' ? 4 : 6]: familyReading(outcome, scope) });
+  }
+  return readings;
+}
+
+/** What a reading means for the peer; `listed` is what SRV said of it in this round. */
+export function sightingOf(reading: NameReading, listed: Extract<Sighting, { kind: 'found' }> | null): Sighting {
+  const families = { 4: familySighting(reading, 4), 6: familySighting(reading, 6) };
+  const isShown = families[4].kind === 'shown' || families[6].kind === 'shown';
+  // One family that is absent while nothing is shown says nothing: SRV says that the peer is there.
+  if (listed !== null) return isShown ? { ...listed, families } : listed;
+  if (isShown) return { kind: 'found', port: undefined, families };
+  const readings = Object.values(reading);
+  const isAbsent = readings.length > 0 && readings.every((one) => one === 'nxdomain' || one === 'nodata');
+  return isAbsent ? { kind: 'absent', ownName: true } : { kind: 'failed' };
+}
+
+/** The addresses of an outcome, as they came. */
+export function addressesOf(outcome: Outcome): string[] {
+  if (outcome.kind !== 'found') return [];
+  return outcome.records.flatMap((record) => ('address' in record ? [record.address] : []));
+}
+
+/** The ordinal that a name of the set has under the Service, `null` for any other name. */
+export function ordinalOf(name: string, { statefulSet, serviceName }: Scope): number | null {
+  if (!name.startsWith(`${statefulSet}-`) || !name.endsWith(`.${serviceName}`)) return null;
+  const ordinal = name.slice(statefulSet.length + 1, name.length - serviceName.length - 1);
+  // Promise 3: no leading zeros, int32.
+  return /^(?:0|[1-9][0-9]{0,9})$/.test(ordinal) && Number(ordinal) <= 0x7fff_ffff ? Number(ordinal) : null;
+}
+
+/** The stable name of an ordinal. */
+export function nameOf({ statefulSet, serviceName }: Scope, ordinal: number): string {
+  return `${statefulSet}-${ordinal}.${serviceName}`;
+}
+
+/** `10-244-0-7.nginx…` or `fd00--7.nginx…`: an endpoint without a hostname. */
+function isDashedTarget(target: string, { serviceName }: Scope): boolean {
+  return /^[0-9a-f]*(?:-[0-9a-f]*){2,7}$/.test(target.slice(0, Math.max(0, target.length - serviceName.length - 1)));
+}
+
+function glueOf(additionals: readonly ResourceRecord[]): Map<string, string[]> {
+  const glue = new Map<string, string[]>();
+  for (const record of additionals) {
+    if (record.type !== 'A' && record.type !== 'AAAA') continue;
+    const before = glue.get(record.name);
+    if (before === undefined) glue.set(record.name, [record.address]);
+    else before.push(record.address);
+  }
+  return glue;
+}
+
+function glueSighting(
+  records: readonly string[] | undefined,
+  family: Family,
+  scope: Scope,
+  refused: string[],
+): FamilySighting {
+  if (records === undefined) return { kind: 'unknown' };
+  const all = records.flatMap((text) => normaliseAddress(text) ?? []).filter((text) => familyOf(text) === family);
+  if (all.length === 0) return { kind: 'none' };
+  const addresses = all.filter((address) => isPodAddress(address, { allowLoopback: scope.allowLoopback }));
+  refused.push(...all.filter((address) => !addresses.includes(address)));
+  return addresses.length > 0 ? { kind: 'shown', addresses } : { kind: 'unknown' };
+}
+
+function familyReading(outcome: Outcome, scope: Scope): FamilyReading {
+  if (outcome.kind !== 'found') return outcome.kind;
+  // IPv4-mapped is IPv4, before any rule.
+  const addresses = addressesOf(outcome)
+    .flatMap((text) => normaliseAddress(text) ?? [])
+    .filter((address) => isPodAddress(address, { allowLoopback: scope.allowLoopback }));
+  return addresses.length > 0 ? addresses : 'refused';
+}
+
+function familySighting(reading: NameReading, family: Family): FamilySighting {
+  const shown = Object.values(reading).filter((one) => typeof one === 'object');
+  const addresses = shown.flat().filter((address) => familyOf(address) === family);
+  if (addresses.length > 0) return { kind: 'shown', addresses };
+  const own = reading[family];
+  return own === 'nxdomain' || own === 'nodata' ? { kind: 'none' } : { kind: 'unknown' };
+}
