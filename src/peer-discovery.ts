@@ -249,7 +249,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
    */
   async refresh(): Promise<Topology> {
     this.#throwIfClosed();
-    await this.#watcher.refresh();
+    await keepingAlive(this.#watcher.refresh());
     this.#throwIfClosed();
     return this.#topology;
   }
@@ -294,7 +294,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
    */
   async explain(): Promise<Explanation> {
     this.#throwIfClosed();
-    await this.#diagnose();
+    await keepingAlive(this.#diagnose());
     this.#throwIfClosed();
     return this.#explain();
   }
@@ -529,6 +529,16 @@ function isThere(peer: Peer): boolean {
   return peer.addresses.length > 0 && (peer.isSelf ? peer.presence !== 'superseded' : peer.presence === 'published');
 }
 
+/** Polling keeps no process alive; a promise that the caller holds does. */
+async function keepingAlive<Value>(promise: Promise<Value>): Promise<Value> {
+  const held = setInterval(() => undefined, 0x7fff_ffff);
+  try {
+    return await promise;
+  } finally {
+    clearInterval(held);
+  }
+}
+
 function ofFamily(addresses: readonly string[], family: Family): string | null {
   return addresses.find((address) => address.includes(':') === (family === 6)) ?? null;
 }
@@ -538,10 +548,18 @@ function serverReader(
   first: readonly ServerAddress[],
   read: () => readonly ServerAddress[],
 ): () => readonly ServerAddress[] {
-  let known = { servers: first, at: performance.now() };
+  let servers = first;
+  let readAt = performance.now();
   return () => {
     const now = performance.now();
-    if (now - known.at >= serversReadEveryMs || now < known.at) known = { servers: read(), at: now };
-    return known.servers;
+    if (now - readAt < serversReadEveryMs) return servers;
+    readAt = now;
+    try {
+      servers = read();
+    } catch (error) {
+      // It is being written, or names no server any more: the ones known before are the better choice.
+      debug('keeping the DNS servers known before: %s', error);
+    }
+    return servers;
   };
 }

@@ -38,7 +38,7 @@ export interface NameRecord extends RecordBase {
   readonly target: string;
 }
 
-/** TXT: its character strings, each decoded as latin1 (bytes kept one to one). */
+/** TXT: its character strings, one or more, each decoded as latin1 (bytes kept one to one). */
 export interface TxtRecord extends RecordBase {
   readonly type: 'TXT';
   readonly strings: readonly string[];
@@ -82,7 +82,7 @@ export interface Message {
   readonly recursionAvailable: boolean;
   /** All 12 bits: the header's four and the eight of OPT (16 is BADVERS). */
   readonly rcode: number;
-  /** `type` is a number where it is none of ours. */
+  /** `type` is a number where it, or the class, is none of ours. */
   readonly questions: readonly { readonly name: string; readonly type: QuestionType | number }[];
   readonly answers: readonly ResourceRecord[];
   readonly authorities: readonly ResourceRecord[];
@@ -90,7 +90,7 @@ export interface Message {
   readonly edns: Edns | null;
 }
 
-/** Response codes by name. */
+/** Response codes by name (RFC 1035 section 4.1.1, RFC 6891 section 9). */
 export const Rcode = {
   NOERROR: 0,
   FORMERR: 1,
@@ -101,16 +101,34 @@ export const Rcode = {
   BADVERS: 16,
 } as const;
 
-/** What every decoder failure is: bytes that are no DNS message. `offset` is where reading stopped. */
+/**
+ * What every decoder failure is: bytes that are no DNS message. `offset` is where reading stopped, `isCutShort` says
+ * that the bytes ended before the message did (a datagram that lost its tail on the way, without the TC flag).
+ */
 export class MalformedMessageError extends Error {
   readonly offset: number;
-  constructor(message: string, offset: number) {
-    super(message);
+  readonly isCutShort: boolean;
+
+  constructor(message: string, offset: number, isCutShort = false) {
+    super(`${message} (at byte ${offset})`);
     this.offset = offset;
+    this.isCutShort = isCutShort;
   }
+
   static {
     Object.defineProperty(this.prototype, 'name', {
       value: 'MalformedMessageError',
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
+/** What every encoder failure is: a name, number or record that has no form on the wire. */
+export class UnencodableMessageError extends Error {
+  static {
+    Object.defineProperty(this.prototype, 'name', {
+      value: 'UnencodableMessageError',
       configurable: true,
       writable: true,
     });

@@ -1,3 +1,8 @@
+import type { Cleanup, OpenQuestion } from './open-question.ts';
+import { ask } from './open-question.ts';
+import { TcpConnections } from './tcp.ts';
+import { askOverUdp } from './udp.ts';
+
 /** Where a DNS server listens. `address` is an IP in canonical text. */
 export interface ServerAddress {
   readonly address: string;
@@ -35,4 +40,48 @@ export interface DnsTransport {
   ): Promise<T>;
   /** Closes kept connections. Open exchanges reject. */
   close(): void;
+}
+
+/**
+ * The real transport: sockets of node:dgram and node:net, all of them unref'd.
+ *
+ * UDP costs a socket a question, for its random source port; the kernel reports a closed port at once. TCP keeps one
+ * connection for each server. Both reject with the system's error when a socket cannot be had.
+ */
+export function createNetworkTransport(): DnsTransport {
+  const connections = new TcpConnections();
+  const open = new Set<OpenQuestion>();
+  let isClosed = false;
+
+  const tracked = (start: (question: OpenQuestion) => Cleanup) => {
+    return (question: OpenQuestion): Cleanup => {
+      if (isClosed) throw closedError();
+      const cleanup = start(question);
+      open.add(question);
+      return (isAnswered) => {
+        open.delete(question);
+        cleanup(isAnswered);
+      };
+    };
+  };
+
+  return {
+    udp(server, query, accept, signal) {
+      const start = tracked((question) => askOverUdp(server, question));
+      return ask(query, accept, signal, start);
+    },
+    tcp(server, query, accept, signal) {
+      const start = tracked((question) => connections.ask(server, question));
+      return ask(query, accept, signal, start);
+    },
+    close() {
+      isClosed = true;
+      for (const question of open) question.fail(closedError());
+      connections.close();
+    },
+  };
+}
+
+function closedError(): Error {
+  return new Error('the DNS transport was closed');
 }

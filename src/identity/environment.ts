@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+
 /** What identity reads of the machine it runs on. The real one is the only code that touches os, fs and process.env. */
 export interface Environment {
   /** `os.hostname()`. */
@@ -10,3 +13,20 @@ export interface Environment {
   /** Blocks this thread for a moment; used only to read a hosts file again that is being written. */
   pause(milliseconds: number): void;
 }
+
+/** The machine this process runs on. */
+export const nodeEnvironment: Environment = {
+  hostname,
+  variables: process.env,
+  readFile(path) {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      // Not there (Windows, no service account) or not for us: both mean that it says nothing.
+      return null;
+    }
+  },
+  pause(milliseconds) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+  },
+};

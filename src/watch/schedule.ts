@@ -27,7 +27,7 @@ export interface Schedule {
 }
 
 /** What the whole set may ask of the cluster's DNS in a second. */
-export const SetBudget = { questionsPerSecond: 200, bytesPerSecond: 8 * 1_024 * 1_024 } as const;
+export const SetBudget = { questionsPerSecond: 200, bytesPerSecond: 8_388_608 } as const;
 
 /** How long after a change the minimum is kept: as long as a replaced address can be rumoured. */
 export const settleMs = 15_000;
