@@ -455,13 +455,9 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
     const { lastFailure } = this.#belief.freshness;
     const explanation = this.#explain(typeof about === 'object' ? about.podName : undefined);
     const others = this.#topology.peers.filter((peer) => !peer.isSelf).length;
-    const failure =
-      lastFailure === null
-        ? ''
-        : `, last failure ${lastFailure.reason} (${lastFailure.question}: ${lastFailure.detail})`;
     return new PeerDiscoveryError(
       'ERR_TIMEOUT',
-      `no ${what} for ${this.#subject()} within ${Math.round(elapsedMs)} ms; ${others} other peers known, answers ${this.freshness.state}${failure}. ${explanation.text}`,
+      `no ${what} for ${this.#subject()} within ${Math.round(elapsedMs)} ms; ${others} other peers known, answers ${this.freshness.state}. ${explanation.text}`,
       {
         elapsedMs,
         topology: this.#topology,
@@ -484,7 +480,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
 
   #explain(about?: string): Explanation {
     const { statefulSet, service, namespace, clusterDomain, serviceName, sources } = this.identity;
-    const { portName, portNumber, ordinalStart, expectedPods } = this.#options;
+    const { portName, portNumber, ordinalStart, expectedPods, primary } = this.#options;
     return explain(
       {
         topology: this.#topology,
@@ -503,6 +499,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
           ordinalStart,
           expectedPods,
         },
+        hasRoles: primary !== false,
         clusterDomainSource: sources.clusterDomain ?? 'default',
         servers: this.#serversInWords(),
       },

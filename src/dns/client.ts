@@ -173,7 +173,7 @@ class Client implements DnsClient {
     const { reason, detail } = outcome.failure;
     const isTruncated = overUdp.missing === 'truncated';
     const why = isTruncated ? 'the UDP answer is truncated' : 'the UDP answer ended early';
-    const hint = reason === 'timeout' || reason === 'network' ? '; TCP port 53 seems blocked' : '';
+    const hint = reason === 'timeout' || reason === 'network' ? `; TCP/${server.port} seems blocked` : '';
     const whole = `${why} and TCP failed: ${detail}${hint}`;
     return failed(question, textOf(server), isTruncated ? 'truncated' : reason, whole, foundIn(overUdp));
   }

@@ -1,3 +1,4 @@
+import { shown } from '../errors.ts';
 import type { Belief } from './belief.ts';
 import type { PolicyPeer, PolicyView, PrimaryPolicy } from './primary.ts';
 import type { Designation } from './topology.ts';
@@ -43,7 +44,7 @@ export function designate(
   // Only a policy that needs no answer may name a pod that nobody has seen yet.
   const isKnown = policy.needsNoAnswer === true || view.peers.some((peer) => peer.podName === said);
   if (typeof said !== 'string' || !isKnown) {
-    return { podName: null, reason: `the policy named ${JSON.stringify(said)}, which is no peer in the topology` };
+    return { podName: null, reason: `the policy named ${shown(said)}, which is no peer in the topology` };
   }
   return { podName: said, reason: reasonOf(decision) ?? 'the policy designates it' };
 }

@@ -133,6 +133,8 @@ export interface Evidence {
   readonly portNumber: number | null;
   readonly ordinalStart: number | null;
   readonly expectedPods: number | null;
+  /** `false` where the option `primary` is: then nobody is wanted. */
+  readonly hasRoles: boolean;
   /** The servers that are asked, each as `address:port`. */
   readonly servers: readonly string[];
 }
@@ -473,12 +475,11 @@ function explainSelf(evidence: Evidence, before: readonly Finding[]): Finding[] 
   ];
 }
 
-function explainDesignation({ topology, freshness, ordinalStart, statefulSet }: Evidence): Finding[] {
+function explainDesignation({ topology, freshness, ordinalStart, statefulSet, hasRoles }: Evidence): Finding[] {
   const { designation, peers } = topology;
   if (freshness.state === 'unresolved') return [];
   if (designation.podName === null) {
-    // What designate() says for the option `primary: false`: nobody is wanted.
-    if (designation.reason.startsWith('no roles:')) return [];
+    if (!hasRoles) return [];
     return [finding('no-primary', `Nobody is designated as primary: ${designation.reason}.`)];
   }
   const lowest = peers.find(({ presence }) => presence === 'published' || presence === 'missing');

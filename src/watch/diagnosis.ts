@@ -1,10 +1,9 @@
-import { normaliseAddress } from '../dns/address.ts';
 import type { Outcome } from '../dns/client.ts';
 import type { Question } from '../dns/message.ts';
 import type { BareSrv, Ladder, Step } from '../topology/explanation.ts';
 import type { Asking } from './questions.ts';
 import type { Scope } from './reading.ts';
-import { ordinalOf } from './reading.ts';
+import { isDashedAddress, ordinalOf } from './reading.ts';
 
 export type { BareSrv, Ladder } from '../topology/explanation.ts';
 
@@ -60,7 +59,7 @@ function readBareSrv(outcome: Outcome | undefined, question: Question, scope: Sc
     const [label = ''] = record.target.split('.');
     if (ordinal !== null) pods.add(ordinal);
     else if (record.target === scope.serviceName) namesService = true;
-    else if (isDashedAddress(label)) dashed.add(label);
+    else if (isDashedAddress(record.target)) dashed.add(label);
     else others.add(label);
   }
   return {
@@ -71,9 +70,4 @@ function readBareSrv(outcome: Outcome | undefined, question: Question, scope: Sc
     namesService,
     ports: [...ports].sort((a, b) => a - b),
   };
-}
-
-/** `10-244-0-7` or `fd00--7`: how CoreDNS names an endpoint without a hostname. */
-function isDashedAddress(label: string): boolean {
-  return normaliseAddress(label.replaceAll('-', '.')) !== null || normaliseAddress(label.replaceAll('-', ':')) !== null;
 }

@@ -221,7 +221,10 @@ function* askNames(round: RoundInProgress, ordinals: readonly number[]): Asking<
 /** Whether the resolver answers a name that no pod can have. */
 function* hasWildcard(round: RoundInProgress): Asking<boolean> {
   const { scope, memory, now } = round;
-  if (memory.wildcard !== null && now - memory.wildcard.at < Budget.wildcardMs) return memory.wildcard.answers;
+  if (memory.wildcard !== null && now - memory.wildcard.at < Budget.wildcardMs) {
+    if (memory.wildcard.answers) round.observe({ wildcard: true });
+    return memory.wildcard.answers;
+  }
   // A leading zero: no StatefulSet makes this name.
   const [outcome] = yield [{ name: `${scope.statefulSet}-00.${scope.serviceName}`, type: 'A' }];
   if (outcome === undefined || outcome.kind === 'failed') return false;

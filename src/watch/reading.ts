@@ -86,7 +86,7 @@ function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): Sr
     const ordinal = ordinalOf(record.target, scope);
     if (ordinal === null) {
       if (record.target === scope.serviceName) isService = true;
-      else if (isDashedTarget(record.target, scope)) dashed += 1;
+      else if (isDashedAddress(record.target)) dashed += 1;
       continue;
     }
     const seen = ports.get(ordinal) ?? new Set();
@@ -181,9 +181,10 @@ export function nameOf({ statefulSet, serviceName }: Scope, ordinal: number): st
   return `${statefulSet}-${ordinal}.${serviceName}`;
 }
 
-/** `10-244-0-7.nginx…` or `fd00--7.nginx…`: an endpoint without a hostname. */
-function isDashedTarget(target: string, { serviceName }: Scope): boolean {
-  return /^[0-9a-f]*(?:-[0-9a-f]*){2,7}$/.test(target.slice(0, Math.max(0, target.length - serviceName.length - 1)));
+/** `10-244-0-7.nginx…` or `fd00--7.nginx…`: how CoreDNS names an endpoint without a hostname. */
+export function isDashedAddress(target: string): boolean {
+  const [label = ''] = target.split('.');
+  return normaliseAddress(label.replaceAll('-', '.')) !== null || normaliseAddress(label.replaceAll('-', ':')) !== null;
 }
 
 function glueOf(additionals: readonly ResourceRecord[]): Map<string, string[]> {

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What `import * as door from 'stateful-peers'` has at run time. */
+const expectedExports = ['PeerDiscoveryError', 'discoverPeers', 'fixedPrimary', 'lowestOrdinal', 'observePeers'];
+const dependencies = ['eventemitter3'];
+
+/** What the tarball holds: these files, and below dist/ and src/ what the patterns say. */
+const expectedFiles = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+const expectedPatterns = [/^dist\/[\w/-]+\.(js|js\.map|d\.ts|d\.ts\.map)$/, /^src\/[\w/-]+\.ts$/];
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+describe('The package, packed and installed as a user would', function () {
+  this.timeout(60_000);
+
+  let consumer = '';
+  let installed = '';
+
+  before(() => {
+    consumer = mkdtempSync(join(tmpdir(), 'stateful-peers-consumer-'));
+    installed = join(consumer, 'node_modules', 'stateful-peers');
+    const [packed] = JSON.parse(npm('pack', '--json', '--pack-destination', consumer)) as [{ filename: string }];
+    mkdirSync(installed, { recursive: true });
+    execFileSync('tar', ['-xzf', join(consumer, packed.filename), '--strip-components=1', '-C', installed]);
+    for (const name of dependencies) {
+      cpSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), { recursive: true });
+    }
+    writeFileSync(join(consumer, 'package.json'), '{ "private": true }\n');
+  });
+
+  after(() => {
+    rmSync(consumer, { recursive: true, force: true });
+  });
+
+  it('holds the compiled library, its sources, its licence and its papers, and nothing else', () => {
+    const files = readdirSync(installed, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) =>
+        join(entry.parentPath, entry.name)
+          .slice(installed.length + 1)
+          .replaceAll('\\', '/'),
+      )
+      .sort();
+    const plain = files.filter((file) => !expectedPatterns.some((pattern) => pattern.test(file)));
+    assert.deepEqual(plain, expectedFiles);
+    const sources = files.filter((file) => file.startsWith('src/'));
+    const compiled = sources.flatMap((file) => {
+      const stem = file.replace(/^src/, 'dist').replace(/\.ts$/, '');
+      return ['.d.ts', '.d.ts.map', '.js', '.js.map'].map((ending) => stem + ending);
+    });
+    assert.deepEqual(
+      files.filter((file) => file.startsWith('dist/')),
+      compiled.sort(),
+    );
+  });
+
+  it('installs without running a script, and depends on eventemitter3 alone', () => {
+    const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+      scripts?: Record<string, string>;
+      dependencies?: Record<string, string>;
+    };
+    assert.deepEqual(Object.keys(manifest.dependencies ?? {}), dependencies);
+    const onInstall = ['preinstall', 'install', 'postinstall', 'prepare'];
+    assert.deepEqual(
+      onInstall.filter((name) => name in (manifest.scripts ?? {})),
+      [],
+    );
+  });
+
+  it('import gives the named exports and no default', () => {
+    const names = run(
+      'names.mjs',
+      `import * as door from 'stateful-peers'; console.log(JSON.stringify(Object.keys(door)));`,
+    );
+    assert.deepEqual(JSON.parse(names), expectedExports);
+  });
+
+  it('require() gives the very same exports', () => {
+    const same = run(
+      'same.cjs',
+      `const door = require('stateful-peers');
+       import('stateful-peers').then((esm) => {
+         console.log(JSON.stringify(Object.keys(esm).filter((name) => esm[name] === door[name])));
+       });`,
+    );
+    assert.deepEqual(JSON.parse(same), expectedExports);
+  });
+
+  it('importing it loads eventemitter3 and no other package, and nothing of http/, testing/ and cli/', () => {
+    const log = join(consumer, 'loaded.txt');
+    // Hooks run on a thread of their own, so what was loaded is told through a file.
+    const hooks = `import { appendFileSync } from 'node:fs';
+      export function load(url, context, next) { appendFileSync(${JSON.stringify(log)}, url + '\\n'); return next(url, context); }`;
+    writeFileSync(
+      join(consumer, 'register.mjs'),
+      `import { register } from 'node:module'; register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)});`,
+    );
+    run('load.mjs', `import 'stateful-peers';`, '--import', './register.mjs');
+    const loaded = readFileSync(log, 'utf8').split('\n');
+    const modules = loaded.flatMap((url) => /\/node_modules\/(.*)$/.exec(url)?.[1] ?? []);
+    assert.ok(modules.includes('stateful-peers/dist/index.js'), loaded.join('\n'));
+    assert.deepEqual(
+      [...new Set(modules.map((path) => path.split('/')[0]))].sort(),
+      [...dependencies, 'stateful-peers'].sort(),
+    );
+    assert.deepEqual(
+      modules.filter((path) => /\/dist\/(http|testing|cli|undici)\b/.test(path)),
+      [],
+    );
+  });
+
+  it('importing it changes no global, opens nothing and prints nothing', () => {
+    const changes = run(
+      'globals.mjs',
+      `const shot = () => new Map([
+         ...Reflect.ownKeys(globalThis).map((key) => {
+           const { value, get } = Reflect.getOwnPropertyDescriptor(globalThis, key);
+           return ['globalThis ' + String(key), get ?? value];
+         }),
+         ...Object.entries(process.env).map(([name, value]) => ['process.env ' + name, value]),
+         ...process.eventNames().map((name) => ['process.on ' + String(name), process.listenerCount(name)]),
+         ...[Object, Array, Function, Error, Promise, Map, Set, Symbol].flatMap(({ name, prototype }) =>
+           Reflect.ownKeys(prototype).map((key) => [name + '.prototype ' + String(key), true])),
+         ['resources', process.getActiveResourcesInfo().filter((kind) => /TCP|UDP|Timeout|Process|Worker/.test(kind)).length],
+         ['stack traces', Error.stackTraceLimit + String(Error.prepareStackTrace)],
+       ]);
+       shot(); // Looking at a global that Node.js makes when it is first used makes it.
+       const before = shot();
+       await import('stateful-peers');
+       const after = shot();
+       const keys = [...new Set([...before.keys(), ...after.keys()])];
+       console.log(JSON.stringify(keys.filter((key) => !Object.is(before.get(key), after.get(key)))));`,
+    );
+    assert.deepEqual(JSON.parse(changes), []);
+  });
+
+  it('its types compile in a strict ESM and a strict CommonJS consumer, skipLibCheck off', () => {
+    const use = `
+      import { discoverPeers, fixedPrimary, lowestOrdinal, observePeers, PeerDiscoveryError } from 'stateful-peers';
+      export function main(): void {
+        const member = discoverPeers({ port: 'peer', primary: fixedPrimary() });
+        const ordinal: number = member.self.ordinal;
+        const observer = observePeers({ statefulSet: 'web', service: 'nginx', primary: lowestOrdinal({ quorum: 2 }) });
+        const nobody: null = observer.self;
+        member.on('peerMoved', ({ current }) => { console.log(current.podName, ordinal, nobody); });
+        console.log(PeerDiscoveryError.from(new Error())?.code === 'ERR_TIMEOUT');
+      }`;
+    writeFileSync(join(consumer, 'use.mts'), use);
+    writeFileSync(join(consumer, 'use.cts'), use);
+    const compilerOptions = {
+      target: 'es2022',
+      lib: ['es2023', 'esnext.disposable'],
+      module: 'nodenext',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      noEmit: true,
+      types: ['node'],
+    };
+    writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.mts', 'use.cts'] }));
+    mkdirSync(join(consumer, 'node_modules', '@types'));
+    for (const name of ['@types/node', 'undici-types']) {
+      symlinkSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), 'dir');
+    }
+    node(join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', consumer);
+  });
+
+  /** Runs a program in the consumer's folder; gives what it printed, and throws with its output when it fails. */
+  function run(name: string, source: string, ...nodeOptions: string[]): string {
+    writeFileSync(join(consumer, name), source);
+    return node(...nodeOptions, name);
+  }
+
+  function node(...args: string[]): string {
+    return execute(process.execPath, args, consumer);
+  }
+});
+
+function npm(...args: string[]): string {
+  // The npm that runs this test, so that the Node.js is the same, too.
+  const cli = process.env['npm_execpath'];
+  return cli?.endsWith('.js') === true ? execute(process.execPath, [cli, ...args], root) : execute('npm', args, root);
+}
+
+function execute(command: string, args: readonly string[], cwd: string): string {
+  try {
+    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error });
+  }
+}
