@@ -17,7 +17,8 @@ export interface Witness {
 /** The fields of an identity that witnesses speak of. */
 export type WitnessedField = 'podName' | 'service' | 'namespace' | 'clusterDomain';
 
-type OtherRemedy = 'notAPodName' | 'hostNetwork' | 'noSubdomain' | 'statefulSet' | 'ordinalStart' | 'addresses';
+type OtherRemedy =
+  'notAPodName' | 'tooLong' | 'hostNetwork' | 'noSubdomain' | 'statefulSet' | 'ordinalStart' | 'addresses';
 
 const observe = 'A process outside of the set uses observePeers instead of discoverPeers.';
 const nameByDownwardApi = downwardApi('POD_NAME', 'metadata.name');
@@ -26,23 +27,26 @@ const namespaceByDownwardApi = downwardApi('POD_NAMESPACE', 'metadata.namespace'
 /** What to set, in words to act on. */
 export const remedies: Readonly<Record<WitnessedField | OtherRemedy, string>> = {
   podName: `In the pod template set ${nameByDownwardApi}, or pass option podName. ${observe}`,
-  notAPodName: `Run it in a StatefulSet, or pass option podName. ${observe}`,
+  notAPodName: `Run it in a StatefulSet. Where the hostname is not the pod's name (.spec.hostnameOverride), set ${nameByDownwardApi}; outside of Kubernetes set POD_NAME or pass option podName. ${observe}`,
   hostNetwork: `With hostNetwork: true the hostname is the machine's. In the pod template set ${nameByDownwardApi}, or pass option podName.`,
-  service: `In the StatefulSet set .spec.serviceName to its headless Service (with kubelet's /etc/hosts nothing else is needed), pass option service, or set STATEFUL_PEERS_SERVICE. ${observe}`,
+  service: `Set .spec.serviceName of the StatefulSet to its headless Service: kubelet then writes it into /etc/hosts. Where that cannot be (hostNetwork, hostnameOverride, outside of Kubernetes), pass option service or set STATEFUL_PEERS_SERVICE. ${observe}`,
   noSubdomain: `In the StatefulSet set .spec.serviceName: without it a pod has no name in DNS. If this is a pod of a StatefulSet after all, pass option podName or statefulSet as well. ${observe}`,
   namespace: `In the pod template set ${namespaceByDownwardApi}, or pass option namespace.`,
   clusterDomain:
     "Pass option clusterDomain or set STATEFUL_PEERS_CLUSTER_DOMAIN, for example 'cluster.local'. In a pod with .spec.dnsPolicy ClusterFirst (under hostNetwork: ClusterFirstWithHostNet) it is in the search list of /etc/resolv.conf.",
+  tooLong:
+    'Shorten it: option clusterDomain or STATEFUL_PEERS_CLUSTER_DOMAIN, or else the names of the StatefulSet, its Service and its namespace.',
   statefulSet: `Correct option statefulSet, or leave it out. ${observe}`,
   ordinalStart: 'Set option ordinalStart to .spec.ordinals.start of the StatefulSet.',
   addresses: `In the pod template set ${downwardApi('POD_IP', 'status.podIP')}, or leave POD_IP and POD_IPS out where kubelet writes /etc/hosts.`,
 };
 
-const contradictionRemedies: Readonly<Record<WitnessedField, string>> = {
-  podName: `A fixed POD_NAME is the same in every pod: in the pod template set ${nameByDownwardApi}. Option podName decides.`,
+/** How to decide between sources that contradict each other. */
+const decisions: Readonly<Record<WitnessedField, string>> = {
+  podName: 'Option podName decides.',
   service:
     'The governing Service is .spec.serviceName of the StatefulSet. Option service or STATEFUL_PEERS_SERVICE decides.',
-  namespace: `A fixed POD_NAMESPACE may be another one than the pod's: in the pod template set ${namespaceByDownwardApi}. Option namespace decides.`,
+  namespace: 'Option namespace decides.',
   clusterDomain: 'Option clusterDomain or STATEFUL_PEERS_CLUSTER_DOMAIN decides.',
 };
 
@@ -74,7 +78,13 @@ export function contradiction(
 ): PeerDiscoveryError {
   const says = ({ where, value }: Witness): string => `${where} says ${quoted(value ?? '')}`;
   const what = `sources contradict each other about ${fieldNames[field]}: ${says(one)}, ${says(other)}`;
-  return identityError(what, witnesses, contradictionRemedies[field], { value: [one.value, other.value] });
+  const byDownwardApi = field === 'podName' ? nameByDownwardApi : namespaceByDownwardApi;
+  const variable = [one, other].find(({ source }) => source === 'environment');
+  const fixed =
+    variable === undefined
+      ? ''
+      : `A fixed ${variable.where} is the same wherever the template is used: set ${byDownwardApi} in it. `;
+  return identityError(what, witnesses, `${fixed}${decisions[field]}`, { value: [one.value, other.value] });
 }
 
 /** `ERR_OPTION` for a `STATEFUL_PEERS_…` variable: an option that is set from outside. */

@@ -47,8 +47,8 @@ export interface Identity {
  * that must agree. Two limits to that:
  * - Where no witness describes this very pod (a laptop, Docker, Windows), `POD_NAME` and `POD_NAMESPACE` describe it, and
  *   the files only fill gaps: they are the machine's.
- * - A hosts line or hostname of another pod is no witness. It is one when `POD_NAME` is another name and either it has no
- *   subdomain (`.spec.hostnameOverride`), or the Service that was set is another one too (a cluster embedded in a pod).
+ * - A hosts line or hostname of another pod is no witness. That is what it is where `POD_NAME` is another name and either
+ *   it has no subdomain (`.spec.hostnameOverride`), or the Service that was set is another one too (a cluster embedded in a pod).
  *
  * @throws {@link PeerDiscoveryError} `ERR_OPTION` for a name that cannot be one; `ERR_IDENTITY` where a field has no
  * witness, witnesses contradict each other, or this is no StatefulSet's pod, with all that was tried and what to set
@@ -217,7 +217,7 @@ function complete(parts: Omit<Identity, 'serviceName' | 'stableName'>): Identity
   const longest = stableName ?? `${parts.statefulSet}-0.${serviceName}`;
   if (longest.length > 253) {
     const what = `${quoted(longest)} is ${longest.length} characters long; a DNS name has at most 253`;
-    throw identityError(what, [], remedies.clusterDomain);
+    throw identityError(what, [], remedies.tooLong);
   }
   return Object.freeze({
     ...parts,

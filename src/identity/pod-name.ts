@@ -50,6 +50,7 @@ export function formatPodName({ statefulSetName, ordinal }: PodName): string {
 
 /** Why a name in normal form is not that of a StatefulSet's pod, in words; `null` where it is one. */
 export function podNameFault(name: string): string | null {
+  if (name.includes('.')) return 'it has a dot';
   if (!isLabel(name)) return 'not a DNS label (at most 63 of a-z, 0-9 and -, with no dash at either end)';
   const dash = name.lastIndexOf('-');
   const ordinal = name.slice(dash + 1);

@@ -105,10 +105,10 @@ function claimWitnesses(field: WitnessedField, evidence: PodEvidence): readonly 
   const { hosts, hostsClaims, hostname, hostnameClaim } = evidence;
   const ofHosts = { source: 'hosts file', where: '/etc/hosts', decides: false } as const;
   const ofHostname = { source: 'hostname', where: 'hostname', decides: false } as const;
-  const otherPod = ', another pod';
+  const otherPod = ', not the name of this pod';
   const isMachine = hosts?.writtenBy === 'kubelet for a host-network pod';
   const hostsNote = hosts !== null && hosts.ownNames.length > 0 ? otherPod : '';
-  const hostnameNote = isMachine ? ", the machine's" : otherPod;
+  const hostnameNote = hostname === '' ? '' : isMachine ? ", the machine's" : otherPod;
   const fromHosts = hostsClaims.map((claim): Witness => {
     const note = claim.service === null && field !== 'podName' ? ', no subdomain' : '';
     return { ...ofHosts, value: claim[field], shown: `${shownHosts(hosts)}${note}` };
