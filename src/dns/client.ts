@@ -94,8 +94,6 @@ const negativeTtlWithoutSoa = 5;
 /**
  * A client for the cluster's DNS over that transport, which it closes. Costs nothing until it is asked, and keeps
  * nothing alive by itself: its timers are unref'd.
- *
- * @see docs/promises.md, "Resolution"
  */
 export function createDnsClient(options: DnsClientOptions): DnsClient {
   return new Client(options);
