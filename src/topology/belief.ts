@@ -222,14 +222,20 @@ export function decide(belief: Belief, answer: Answer, now: number, windows: Win
 
   const ports = takePorts(peers, answer, causes);
   const self = seeSelf(ports, belief.self, answer, now, causes);
-  const addressed = takeAddresses(ports, self, answer, now, windows, causes);
+  // At another port an address is another endpoint. A port that becomes known is none, except on loopback.
+  const hasOtherPort = (ordinal: number, address: string): boolean => {
+    const before = peers.get(ordinal)?.port ?? null;
+    const after = ports.get(ordinal)?.port ?? null;
+    return before !== after && ((before !== null && after !== null) || isOnLoopback(address));
+  };
+  const addressed = takeAddresses(ports, hasOtherPort, self, answer, now, windows, causes);
   return {
     belief: {
       peers: byOrdinal(addressed.peers),
       self,
       freshness: nextFreshness(belief.freshness, answer, now),
       negativeTtlMs,
-      contested: answer.isRound ? addressed.contested : belief.contested,
+      contested: answer.isRound && answer.complete ? addressed.contested : belief.contested,
     },
     causes,
   };
@@ -257,8 +263,9 @@ export function isUnsettled(belief: Belief): boolean {
 
 /** A connection to the peer's current address failed: its predecessor is believed sooner. */
 export function doubt(belief: Belief, ordinal: number, address: string, now: number): Decision {
-  return atCurrent(belief, ordinal, address, (family) => {
-    const beside = lowest(family.beside);
+  return atCurrent(belief, ordinal, address, (family, number) => {
+    const isFree = (other: string): boolean => !isHeldByOther(belief.peers, ordinal, number, other);
+    const beside = lowest(family.beside.filter(isFree));
     if (beside !== undefined) return { family: moved(family, beside, now), cause: 'answer' };
     const doubtEndsAt = Math.min(family.doubtEndsAt ?? Infinity, now + Limits.holdAfterFailureMs);
     return { family: { ...family, doubtEndsAt }, cause: null };
@@ -305,7 +312,10 @@ function nextPresence(
   self: SelfBelief | null,
 ): PeerBelief | null {
   if (sighting === null) return peer;
-  if (sighting.kind === 'failed') return peer.absence === null ? peer : { ...peer, absence: interrupted(peer.absence) };
+  if (sighting.kind === 'failed') {
+    const families = { 4: interruptedWithout(peer.families[4]), 6: interruptedWithout(peer.families[6]) };
+    return { ...peer, families, absence: peer.absence === null ? null : interrupted(peer.absence) };
+  }
   const isSelf = peer.ordinal === self?.ordinal;
   if (sighting.kind === 'found') {
     // Superseded is ended by an own address alone: see seeSelf.
@@ -394,6 +404,7 @@ function takePorts(
 
 function takeAddresses(
   before: ReadonlyMap<number, PeerBelief>,
+  hasOtherPort: (ordinal: number, address: string) => boolean,
   self: SelfBelief | null,
   answer: Answer,
   now: number,
@@ -419,6 +430,12 @@ function takeAddresses(
       if (peer === undefined || sighting.kind !== 'found' || isCertain(ordinal)) continue;
       const seen = sighting.families[family];
       const belief = swept(peer.families[family], now);
+      const { current } = belief;
+      const isElsewhere = current !== null && hasOtherPort(ordinal, current);
+      if (isElsewhere && seen.kind !== 'shown' && isHeldByOther(peers, ordinal, family, current)) {
+        set(peer, family, emptied(belief, now), 'claim');
+        continue;
+      }
       if (seen.kind === 'unknown') {
         set(peer, family, interruptedWithout(belief), 'answer');
       } else if (seen.kind === 'none') {
@@ -432,7 +449,8 @@ function takeAddresses(
         );
         claimants.set(ordinal, {
           ordinal,
-          family: belief.without === null ? belief : { ...belief, without: null },
+          // An address belongs to a peer with its port: at another port it is claimed anew.
+          family: { ...belief, without: null, current: isElsewhere ? null : current },
           shown: seen.addresses,
           left: new Set(left),
         });
@@ -442,7 +460,11 @@ function takeAddresses(
     strikeWorseClaims(peers, claimants, family, now);
     for (const claimant of claimants.values()) {
       const peer = peers.get(claimant.ordinal);
-      if (peer !== undefined) set(peer, family, taken(claimant, now), 'answer');
+      if (peer === undefined) continue;
+      const next = taken(claimant, now);
+      const { current } = peer.families[family];
+      if (next.current !== null || current === null) set(peer, family, next, 'answer');
+      else set(peer, family, emptied({ ...next, current }, now), 'claim');
     }
     // The later claim wins: who was not shown there loses the address to whoever took it just now.
     for (const claimant of claimants.values()) {
@@ -474,7 +496,7 @@ function strikeWorseClaims(
 ): void {
   const holders = new Map<string, number[]>();
   for (const peer of peers.values()) {
-    const { current } = peer.families[family];
+    const { current } = claimants.get(peer.ordinal)?.family ?? peer.families[family];
     if (current !== null) holders.set(current, [...(holders.get(current) ?? []), peer.ordinal]);
   }
   for (let again = true; again;) {
@@ -511,7 +533,7 @@ function choice({ family, left }: Claimant, now: number): string | null {
 /** The claimant's family after this answer. */
 function taken(claimant: Claimant, now: number): FamilyBelief {
   const { family, left, shown } = claimant;
-  const retired = new Map([...family.retired].map(([address, at]) => [address, left.has(address) ? now : at]));
+  const retired = new Map([...family.retired].map(([address, at]) => [address, shown.includes(address) ? now : at]));
   const address = choice(claimant, now);
   const beside = [...left].filter((other) => other !== address);
   if (address !== family.current && address !== null) {
@@ -588,7 +610,26 @@ function sharesEndpoint(peers: ReadonlyMap<number, PeerBelief>, one: number, two
   const a = peers.get(one)?.port ?? null;
   const b = peers.get(two)?.port ?? null;
   if (a !== null && b !== null) return a === b;
-  return !(address.startsWith('127.') || address === '::1');
+  return !isOnLoopback(address);
+}
+
+function isOnLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
+/** Somebody else is believed at this address, with a port that may be the same. */
+function isHeldByOther(
+  peers: ReadonlyMap<number, PeerBelief>,
+  ordinal: number,
+  family: Family,
+  address: string,
+): boolean {
+  return [...peers.values()].some(
+    (other) =>
+      other.ordinal !== ordinal &&
+      other.families[family].current === address &&
+      sharesEndpoint(peers, ordinal, other.ordinal, address),
+  );
 }
 
 // ---- connections ---------------------------------------------------------------------------------------------------
@@ -598,12 +639,12 @@ function atCurrent(
   belief: Belief,
   ordinal: number,
   address: string,
-  change: (family: FamilyBelief) => { readonly family: FamilyBelief; readonly cause: Cause | null },
+  change: (family: FamilyBelief, number: Family) => { readonly family: FamilyBelief; readonly cause: Cause | null },
 ): Decision {
   const peer = belief.peers.get(ordinal);
   const family = peer === undefined ? undefined : families.find((one) => peer.families[one].current === address);
   if (peer === undefined || family === undefined || ordinal === belief.self?.ordinal) return { belief, causes: none };
-  const next = change(peer.families[family]);
+  const next = change(peer.families[family], family);
   return {
     belief: withFamily(belief, peer, family, next.family),
     causes: next.cause === null ? none : new Map([[ordinal, next.cause]]),

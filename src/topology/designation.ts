@@ -35,7 +35,7 @@ export function designate(
   try {
     decision = policy(view);
   } catch (error) {
-    return { podName: null, reason: `the policy threw: ${error instanceof Error ? error.message : String(error)}` };
+    return { podName: null, reason: `the policy threw: ${error instanceof Error ? error.message : shown(error)}` };
   }
   const said: unknown = typeof decision === 'object' && decision !== null ? decision.podName : decision;
   if (said === null) {

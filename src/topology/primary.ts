@@ -54,7 +54,7 @@ export interface PrimaryPolicy {
 export function fixedPrimary(): PrimaryPolicy {
   const policy = ({ statefulSet, peers, freshness, ordinalStart, ordinalStartGiven }: PolicyView): PolicyDecision => {
     const podName = `${statefulSet}-${ordinalStart}`;
-    const lowest = peers.find((peer) => peer.presence === 'published' || peer.presence === 'missing');
+    const lowest = peers.find((peer) => peer.presence !== 'unpublished');
     const isHigher = lowest !== undefined && lowest.ordinal > ordinalStart;
     if (freshness !== 'unresolved' && !ordinalStartGiven && isHigher) {
       return {
@@ -95,7 +95,8 @@ export function lowestOrdinal({ quorum }: LowestOrdinalOptions = {}): PrimaryPol
   const policy = ({ peers, staleMs, expectedPods }: PolicyView): PolicyDecision => {
     const needed = quorum ?? Math.floor((expectedPods ?? 0) / 2) + 1;
     if (staleMs >= staleLimitMs) return { podName: null, reason: `no complete answer for ${staleLimitMs / 1000} s` };
-    const published = peers.filter((peer) => peer.presence === 'published');
+    // DNS names a superseded self, too: at the address of the process that has the name now.
+    const published = peers.filter(({ presence }) => presence === 'published' || presence === 'superseded');
     const [first] = published;
     if (first === undefined || published.length < needed) {
       return { podName: null, reason: `DNS names ${published.length} of the ${needed} peers needed (quorum)` };

@@ -175,7 +175,8 @@ export class Watcher {
       this.#cost = cost;
       this.#failures = round.answer.complete ? 0 : this.#failures + 1;
       this.#nextReconsiderAt = round.answer.complete ? null : (this.#nextReconsiderAt ?? now + reconsiderMs);
-      if (this.#believer.take(round, now)) this.#quietSince = now;
+      // Disagreeing answers take turns: one that agrees does not end the disagreement.
+      if (this.#believer.take(round, now) || this.#believer.isUnsettled()) this.#quietSince = now;
       const { delayMs, reason } = nextPoll({
         minIntervalMs,
         maxIntervalMs,
