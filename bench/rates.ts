@@ -276,7 +276,7 @@ class Watcher {
     this.belief = belief;
     this.#failures = complete ? 0 : this.#failures + 1;
     // As the library's own watcher does it: what changed lately is asked about at the minimum.
-    if (causes.size > 0) this.#changedAt = now;
+    if (causes.size > 0 || isUnsettled(belief)) this.#changedAt = now;
   }
 
   delayMs(now: number): number {
