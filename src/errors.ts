@@ -73,17 +73,28 @@ const brand = Symbol.for('stateful-peers.PeerDiscoveryError');
 export class PeerDiscoveryError extends Error {
   /** What happened; see {@link PeerDiscoveryErrorCode}. */
   readonly code: PeerDiscoveryErrorCode;
+  /** The option or field that is wrong. */
   declare readonly option?: string;
+  /** The value it had. */
   declare readonly value?: unknown;
+  /** What it was expected to be, in words. */
   declare readonly expected?: string;
+  /** The pod name that the error is about. */
   declare readonly podName?: string;
+  /** The stable name that the error is about. */
   declare readonly stableName?: string;
+  /** How long was waited, in milliseconds. */
   declare readonly elapsedMs?: number;
+  /** The belief when the error was made. */
   declare readonly topology?: Topology;
+  /** The last DNS failure, `null` when there was none. */
   declare readonly lastFailure?: Failure | null;
+  /** The manifest line or setting that is probably wrong, in words to act on. */
   declare readonly explanation?: string;
 
   /**
+   * Makes an error whose message starts with the code.
+   *
    * @param code - what happened
    * @param message - in words, without the code: it is put in front
    * @param details - data to carry as fields
@@ -101,6 +112,7 @@ export class PeerDiscoveryError extends Error {
     Object.defineProperty(this.prototype, brand, { value: true });
   }
 
+  /** Knows errors of other copies of this package by a brand. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && brand in value;
   }

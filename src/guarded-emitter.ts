@@ -20,6 +20,7 @@ export class GuardedEmitter<Events extends EventEmitter.ValidEventTypes> extends
     return super.on(event, this.#guard(listener), context);
   }
 
+  /** The same as `on`. */
   override addListener<Name extends EventEmitter.EventNames<Events>>(
     event: Name,
     listener: EventEmitter.EventListener<Events, Name>,
@@ -36,6 +37,7 @@ export class GuardedEmitter<Events extends EventEmitter.ValidEventTypes> extends
     return super.once(event, this.#guard(listener), context);
   }
 
+  /** Takes a listener away, by the function that was given; all of the event without one. */
   override off<Name extends EventEmitter.EventNames<Events>>(
     event: Name,
     listener?: EventEmitter.EventListener<Events, Name>,

@@ -6,7 +6,7 @@ export type { Failure, PeerDiscoveryErrorCode, PeerDiscoveryErrorDetails } from 
 export type { Identity, IdentitySource } from './identity/identity.ts';
 export type { DiscoverOptions, ObserveOptions, SharedOptions, WaitOptions } from './options.ts';
 export type { PeerDiscovery } from './peer-discovery.ts';
-export type { Cause } from './topology/belief.ts';
+export type { Cause, Family } from './topology/belief.ts';
 export type {
   Freshness,
   FreshnessChangedEvent,

@@ -24,6 +24,7 @@ export interface Identity {
   readonly statefulSet: string;
   /** The governing Service, `nginx`. */
   readonly service: string;
+  /** The namespace of the set. */
   readonly namespace: string;
   /** `cluster.local`, lower-case, no final dot. */
   readonly clusterDomain: string;

@@ -17,46 +17,63 @@ export interface TransitionEvent {
 
 /** A peer was removed: every answer for `removeAfterMs` left it out, the last of them to a question for its own name. */
 export interface PeerRemovedEvent extends TransitionEvent {
+  /** The peer as it was last. */
   readonly previous: Peer;
+  /** Nothing: it is gone. */
   readonly current: null;
 }
 
 /** DNS names a peer that was not in the topology. */
 export interface PeerAddedEvent extends TransitionEvent {
+  /** Nothing: it was not there. */
   readonly previous: null;
+  /** The peer now. */
   readonly current: Peer;
 }
 
 /** A peer kept its name and has other addresses, or another port (then both lists are empty). */
 export interface PeerMovedEvent extends TransitionEvent {
+  /** The peer before. */
   readonly previous: Peer;
+  /** The peer now. */
   readonly current: Peer;
+  /** Addresses that it did not have before. */
   readonly gained: readonly PeerAddress[];
+  /** Addresses that it no longer has. */
   readonly lost: readonly PeerAddress[];
 }
 
 /** The presence of a peer changed. */
 export interface PresenceChangedEvent extends TransitionEvent {
+  /** The peer before. */
   readonly previous: Peer;
+  /** The peer now. */
   readonly current: Peer;
 }
 
 /** Another pod is the primary, or nobody is. Compares names: a primary that moved has only `peerMoved`. */
 export interface PrimaryChangedEvent extends TransitionEvent {
+  /** The primary before, `null` where there was none. */
   readonly previous: Peer | null;
+  /** The primary now, `null` where there is none. */
   readonly current: Peer | null;
+  /** Whom the policy designates, and why. */
   readonly designation: Designation;
 }
 
 /** The role of self changed. Never emitted to observers. */
 export interface RoleChangedEvent extends TransitionEvent {
+  /** The role of self before. */
   readonly previous: Role;
+  /** The role of self now. */
   readonly current: Role;
 }
 
 /** The topology changed. The last event of every transition; whoever hears only this one can rebuild the rest. */
 export interface TopologyChangedEvent extends TransitionEvent {
+  /** The snapshot before. */
   readonly previous: Topology;
+  /** The snapshot now. */
   readonly current: Topology;
 }
 
@@ -74,20 +91,31 @@ export interface Freshness {
 
 /** The freshness changed. No new version: what is believed did not change. */
 export interface FreshnessChangedEvent {
+  /** The freshness just before. */
   readonly previous: Freshness;
+  /** The freshness now. */
   readonly current: Freshness;
 }
 
 /** Every event and its arguments. */
 export interface PeerDiscoveryEvents {
+  /** A peer was removed. */
   peerRemoved: [event: PeerRemovedEvent];
+  /** A peer was added. */
   peerAdded: [event: PeerAddedEvent];
+  /** A peer has other addresses, or another port. */
   peerMoved: [event: PeerMovedEvent];
+  /** The presence of a peer changed. */
   presenceChanged: [event: PresenceChangedEvent];
+  /** Another pod is the primary, or nobody is. */
   primaryChanged: [event: PrimaryChangedEvent];
+  /** The role of self changed. */
   roleChanged: [event: RoleChangedEvent];
+  /** The topology changed: the last event of every transition. */
   topologyChanged: [event: TopologyChangedEvent];
+  /** Answers came again, or failed. */
   freshnessChanged: [event: FreshnessChangedEvent];
+  /** The library was closed: the last event of all. */
   closed: [];
 }
 

@@ -56,6 +56,7 @@ export type FindingCode =
 
 /** One thing that was seen, what it probably means, and what to set. */
 export interface Finding {
+  /** Which finding it is. */
   readonly code: FindingCode;
   /** One line, in words to act on, with the names of this set in it. */
   readonly message: string;

@@ -3,17 +3,23 @@ import type { Presence } from './topology.ts';
 
 /** What a policy sees of one peer: no addresses, since an address is no identity. */
 export interface PolicyPeer {
+  /** Its name. */
   readonly podName: string;
+  /** Its ordinal. */
   readonly ordinal: number;
+  /** What DNS says of it. */
   readonly presence: Presence;
+  /** It is this process. */
   readonly isSelf: boolean;
 }
 
 /** All that a policy may depend on. Equal views give equal primaries. */
 export interface PolicyView {
+  /** Name of the set. */
   readonly statefulSet: string;
   /** Everybody in the topology, by ordinal, self included. */
   readonly peers: readonly PolicyPeer[];
+  /** How well the view is founded. */
   readonly freshness: 'unresolved' | 'fresh' | 'stale';
   /** How long `freshness` has been `stale`, in milliseconds, else 0. */
   readonly staleMs: number;
@@ -26,7 +32,15 @@ export interface PolicyView {
 }
 
 /** What a policy decides: a pod name of the set, or `null`, and optionally why. */
-export type PolicyDecision = string | null | { readonly podName: string | null; readonly reason: string };
+export type PolicyDecision =
+  | string
+  | null
+  | {
+      /** Whom the policy designates, `null` for nobody. */
+      readonly podName: string | null;
+      /** Why, in words. */
+      readonly reason: string;
+    };
 
 /**
  * Designates the primary: a pure, memoryless function of the view. It is asked again at every answer and every
@@ -42,7 +56,9 @@ export interface PrimaryPolicy {
   readonly needsNoAnswer?: boolean;
   /** Called at construction; says what is wrong with the options for this policy, `null` when nothing is. */
   readonly check?: (options: { readonly expectedPods: number | null }) => {
+    /** The option that is wrong. */
     readonly option: string;
+    /** What it was expected to be, in words. */
     readonly expected: string;
   } | null;
 }

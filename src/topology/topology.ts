@@ -18,6 +18,7 @@ export type Role = 'primary' | 'replica' | 'unknown';
 export interface PeerAddress {
   /** Canonical text; an IPv4-mapped address is given as IPv4. */
   readonly address: string;
+  /** 4 or 6. */
   readonly family: Family;
 }
 
@@ -29,12 +30,15 @@ export interface Peer {
   readonly ordinal: number;
   /** `web-1.nginx.default.svc.cluster.local`, no final dot: the name that stays when the address changes. */
   readonly stableName: string;
+  /** The part it plays by designation. */
   readonly role: Role;
   /** At most one a family, IPv4 first. Empty while none is known. */
   readonly addresses: readonly PeerAddress[];
   /** The port that SRV gives for the named (or only) port, or the number from the options; `null` where neither says. */
   readonly port: number | null;
+  /** What DNS says of it. */
   readonly presence: Presence;
+  /** It is this process. */
   readonly isSelf: boolean;
 }
 
@@ -58,6 +62,7 @@ export interface Topology {
   readonly primary: Peer | null;
   /** Every peer whose role is `replica`. Empty while nobody is designated. */
   readonly replicas: readonly Peer[];
+  /** Whom the policy designates, and why. The reason is the one of the newest version. */
   readonly designation: Designation;
   /** The peer of that pod name or ordinal; `undefined` when there is none. */
   peer(target: string | number): Peer | undefined;

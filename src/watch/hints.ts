@@ -8,7 +8,7 @@ interface Hint {
 }
 
 /** Bounds of the asking. */
-export const HintLimits = {
+const HintLimits = {
   /** At once, then every so often ... */
   fastEveryMs: 100,
   /** ... for so long; then doubling up to the polling minimum. */

@@ -44,7 +44,7 @@ export type Asking<Result> = Generator<readonly Question[], Result, readonly Out
 export const noMemory: Memory = { omitted: [], wildcard: null, glueless: null, beyond: null, cursor: 0 };
 
 /** How many names a refresh asks at most, and how many ordinals are tried beyond the known ones. */
-export const Budget = { namesPerRound: 32, beyond: 8, sweepPerRound: 4, wildcardMs: 300_000 } as const;
+const Budget = { namesPerRound: 32, beyond: 8, sweepPerRound: 4, wildcardMs: 300_000 } as const;
 
 /** The question for everybody. */
 export function srvQuestion({ portName, serviceName }: Scope): Question {

@@ -27,10 +27,10 @@ export interface Schedule {
 }
 
 /** What the whole set may ask of the cluster's DNS in a second. */
-export const SetBudget = { questionsPerSecond: 200, bytesPerSecond: 8_388_608 } as const;
+const SetBudget = { questionsPerSecond: 200, bytesPerSecond: 8_388_608 } as const;
 
 /** How long after a change the minimum is kept: as long as a replaced address can be rumoured. */
-export const settleMs = 15_000;
+const settleMs = 15_000;
 
 /**
  * The polling interval: the minimum while something is going on, the TTL within the bounds while nothing is, growing

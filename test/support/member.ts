@@ -7,7 +7,7 @@ import type { Peer, Topology } from '../../src/topology/topology.ts';
 import { ScriptedDns } from './scripted-dns.ts';
 
 /** The files and variables of a pod of the set `web` behind `nginx`, as the kubelet makes them. */
-export function podEnvironment(podName: string, addresses: readonly string[]): Environment {
+function podEnvironment(podName: string, addresses: readonly string[]): Environment {
   const own = addresses.map((address) => `${address}\t${podName}.nginx.default.svc.cluster.local\t${podName}`);
   const files: Record<string, string> = {
     '/etc/hosts': ['# Kubernetes-managed hosts file.', '127.0.0.1\tlocalhost', ...own, ''].join('\n'),
