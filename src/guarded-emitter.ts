@@ -63,6 +63,8 @@ export class GuardedEmitter<Events extends EventEmitter.ValidEventTypes> extends
   }
 
   #guard<Given extends Listener>(listener: Given): Given {
+    // eventemitter3 takes a once-listener away by what was registered: the guard itself.
+    if (originals.has(listener)) return listener;
     const known = this.#guards.get(listener);
     if (known !== undefined) return known as Given;
     const guard = function (this: unknown, ...args: never[]): void {
