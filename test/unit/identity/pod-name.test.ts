@@ -72,7 +72,7 @@ describe("parsePodName: ordinals are Kubernetes' own", () => {
   });
 });
 
-describe('parseStableName', () => {
+describe("3. Ordinals are Kubernetes' own", () => {
   const of = (service: string, namespace: string, clusterDomain: string | null) => ({
     podName: 'web-0',
     service,
