@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { PeerDiscoveryError } from '../../../src/errors.ts';
 import { formatPodName, parsePodName, parseStableName } from '../../../src/identity/pod-name.ts';
 
-describe("parsePodName: ordinals are Kubernetes' own", () => {
+describe("3. Ordinals are Kubernetes' own", () => {
   const names: readonly [podName: string, statefulSetName: string, ordinal: number][] = [
     ['web-0', 'web', 0],
     ['web-1-0', 'web-1', 0],
@@ -72,7 +72,7 @@ describe("parsePodName: ordinals are Kubernetes' own", () => {
   });
 });
 
-describe("3. Ordinals are Kubernetes' own", () => {
+describe('parseStableName', () => {
   const of = (service: string, namespace: string, clusterDomain: string | null) => ({
     podName: 'web-0',
     service,
