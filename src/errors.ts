@@ -144,6 +144,16 @@ export function optionError(option: string, value: unknown, expected: string): P
   });
 }
 
+/** The error for an option that there is not. */
+export function unknownOptionError(option: string, value: unknown, known: readonly string[]): PeerDiscoveryError {
+  const expected = `one of ${known.join(', ')}`;
+  return new PeerDiscoveryError('ERR_OPTION', `there is no option ${option}; expected ${expected}`, {
+    option,
+    value,
+    expected,
+  });
+}
+
 /** A value as it stands in a message: short, on one line, and never throwing. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';

@@ -63,6 +63,9 @@ export class GuardedEmitter<Events extends EventEmitter.ValidEventTypes> extends
   }
 
   #guard<Given extends Listener>(listener: Given): Given {
+    // What a caller in JavaScript gives may be anything; eventemitter3 says the same.
+    const given: unknown = listener;
+    if (typeof given !== 'function') throw new TypeError('The listener must be a function');
     // eventemitter3 takes a once-listener away by what was registered: the guard itself.
     if (originals.has(listener)) return listener;
     const known = this.#guards.get(listener);

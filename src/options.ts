@@ -1,4 +1,4 @@
-import { optionError } from './errors.ts';
+import { optionError, unknownOptionError } from './errors.ts';
 import type { PrimaryPolicy } from './topology/primary.ts';
 import { fixedPrimary } from './topology/primary.ts';
 
@@ -288,7 +288,7 @@ function asObject(option: string, value: unknown, fields: ReadonlySet<string>): 
   for (const field of Object.keys(value)) {
     if (fields.has(field)) continue;
     const path = option === 'options' ? field : `${option}.${field}`;
-    fail(path, (value as Section)[field], `no such option; there are ${[...fields].sort().join(', ')}`);
+    throw unknownOptionError(path, (value as Section)[field], [...fields].sort());
   }
   return value as Section;
 }

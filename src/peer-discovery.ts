@@ -1,5 +1,6 @@
+import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
-import { isLoopback, normaliseAddress } from './dns/address.ts';
+import { familyOf, isLoopback, normaliseAddress } from './dns/address.ts';
 import type { DnsClient } from './dns/client.ts';
 import { createDnsClient } from './dns/client.ts';
 import type { DnsTransport, ServerAddress } from './dns/transport.ts';
@@ -105,12 +106,15 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
   #belief: Belief;
   #topology: Topology;
   #diagnosis: { readonly ladder: Ladder; readonly at: number } | null = null;
+  #diagnosing: Promise<void> | null = null;
   #closed: Promise<void> | null = null;
 
   /** @internal */
   constructor(options: CheckedOptions, identity: Identity, { environment, transport }: Ground) {
     super();
     options.signal?.throwIfAborted();
+    // Each waiter listens; Node.js warns from the eleventh on.
+    setMaxListeners(0, this.#closing.signal);
     this.identity = identity;
     this.#options = options;
     const { servers, explicit } = serversFromEnvironment(options.dns.servers, environment);
@@ -146,8 +150,10 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
           this.#schedule(() => this.#transition({ belief: this.#belief, causes: new Map() }, 'policy', at));
         },
         isUnsettled: () => isUnsettled(this.#belief),
-        isAt: (ordinal, address) =>
-          this.#topology.peer(ordinal)?.addresses.some((one) => one.address === address) === true,
+        isOpen: (ordinal, address) => {
+          const sameFamily = this.#topology.peer(ordinal)?.addresses.filter((one) => one.family === familyOf(address));
+          return sameFamily !== undefined && sameFamily.every((one) => one.address === address);
+        },
       },
     );
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -178,7 +184,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
    *   the reason of the signal
    */
   ready(options?: WaitOptions): Promise<Topology> {
-    return this.#wait('a first complete answer', options, () => {
+    return this.#wait('no first complete answer', options, () => {
       if (this.#belief.freshness.state === 'unresolved') return null;
       return { value: this.#topology, key: '' };
     });
@@ -201,9 +207,9 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
    */
   async waitForPeer(target: Target, options?: WaitOptions): Promise<Peer> {
     const checked = checkTarget(target, this.identity.statefulSet);
-    const what = typeof checked === 'object' ? checked.podName : checked;
+    const what = typeof checked === 'object' ? checked.podName : checked === 'any' ? 'other peer' : checked;
     return await this.#wait(
-      what,
+      `no ${what}`,
       options,
       () => {
         const peer = peersFor(checked, this.#topology).find(isThere);
@@ -234,7 +240,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
     if (typeof pick !== 'function') {
       return Promise.reject(optionError('pick', pick, 'a function of the topology that gives a value or null'));
     }
-    return this.#wait('what waitFor was given', options, () => {
+    return this.#wait('nothing that satisfies waitFor', options, () => {
       if (this.#belief.freshness.state === 'unresolved') return null;
       const value = pick(this.#topology);
       return value === null ? null : { value, key: '' };
@@ -407,7 +413,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
   async #waitForLower(options: WaitOptions | undefined): Promise<readonly Peer[]> {
     const { ordinal } = this.identity;
     const first = this.#options.ordinalStart ?? 0;
-    return await this.#wait('all lower ordinals', options, () => {
+    return await this.#wait('not all lower ordinals', options, () => {
       const lower: Peer[] = [];
       for (let below = first; below < (ordinal ?? first); below += 1) {
         const peer = this.#topology.peer(below);
@@ -453,11 +459,11 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
 
   #timeoutError(what: string, elapsedMs: number, about: CheckedTarget | undefined): PeerDiscoveryError {
     const { lastFailure } = this.#belief.freshness;
-    const explanation = this.#explain(typeof about === 'object' ? about.podName : undefined);
+    const explanation = this.#explain(about);
     const others = this.#topology.peers.filter((peer) => !peer.isSelf).length;
     return new PeerDiscoveryError(
       'ERR_TIMEOUT',
-      `no ${what} for ${this.#subject()} within ${Math.round(elapsedMs)} ms; ${others} other peers known, answers ${this.freshness.state}. ${explanation.text}`,
+      `${what} for ${this.#subject()} within ${Math.round(elapsedMs)} ms; ${others} other ${others === 1 ? 'peer' : 'peers'} known, answers ${this.freshness.state}. ${explanation.text}`,
       {
         elapsedMs,
         topology: this.#topology,
@@ -470,15 +476,22 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
 
   // ---- explanation -------------------------------------------------------------------------------------------------
 
+  /** One diagnosis at a time, good for some time: callers share it. */
   async #diagnose(): Promise<void> {
+    if (this.#diagnosis !== null && performance.now() - this.#diagnosis.at < diagnosisGoodForMs) return;
+    this.#diagnosing ??= this.#askLadder().finally(() => {
+      this.#diagnosing = null;
+    });
+    await this.#diagnosing;
+  }
+
+  async #askLadder(): Promise<void> {
     const { clusterDomain, namespace } = this.identity;
-    const now = performance.now();
-    if (this.#diagnosis !== null && now - this.#diagnosis.at < diagnosisGoodForMs) return;
     const ladder = await this.#watcher.ask(askLadder({ ...this.#scope, clusterDomain, namespace }));
     this.#diagnosis = { ladder, at: performance.now() };
   }
 
-  #explain(about?: string): Explanation {
+  #explain(about?: CheckedTarget): Explanation {
     const { statefulSet, service, namespace, clusterDomain, serviceName, sources } = this.identity;
     const { portName, portNumber, ordinalStart, expectedPods, primary } = this.#options;
     return explain(
@@ -503,7 +516,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
         clusterDomainSource: sources.clusterDomain ?? 'default',
         servers: this.#serversInWords(),
       },
-      about === undefined ? undefined : { podName: about },
+      typeof about === 'string' ? { role: about } : about,
     );
   }
 

@@ -295,7 +295,7 @@ function failed(
   detail: string,
   partial: Found | null = null,
 ): Failed {
-  const failure: Failure = { reason, detail, server, question: `${question.type} ${question.name}` };
+  const failure: Failure = Object.freeze({ reason, detail, server, question: `${question.type} ${question.name}` });
   return { kind: 'failed', question, failure, partial };
 }
 

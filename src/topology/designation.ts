@@ -1,6 +1,6 @@
 import { shown } from '../errors.ts';
 import type { Belief } from './belief.ts';
-import type { PolicyPeer, PolicyView, PrimaryPolicy } from './primary.ts';
+import type { PolicyDecision, PolicyPeer, PolicyView, PrimaryPolicy } from './primary.ts';
 import type { Designation } from './topology.ts';
 
 /** What the policy is asked with, beside the belief. Constant for the life of the process. */
@@ -31,12 +31,20 @@ export function designate(
     ordinalStartGiven: context.ordinalStart !== null,
     expectedPods: context.expectedPods,
   };
-  let decision;
+  // What a policy in JavaScript gives may be anything.
+  let decision: PolicyDecision | undefined | Promise<unknown>;
   try {
     decision = policy(view);
   } catch (error) {
     return { podName: null, reason: `the policy threw: ${error instanceof Error ? error.message : shown(error)}` };
   }
+  if (decision instanceof Promise) {
+    // A policy is a function of the view: what comes later is too late, and its failure is nobody's.
+    decision.catch(() => undefined);
+    return { podName: null, reason: 'the policy gave a promise; it must decide at once' };
+  }
+  if (decision === undefined)
+    return { podName: null, reason: 'the policy gave undefined; it must give a pod name or null' };
   const said: unknown = typeof decision === 'object' && decision !== null ? decision.podName : decision;
   if (said === null) {
     return { podName: null, reason: reasonOf(decision) ?? 'the policy designates nobody' };

@@ -43,6 +43,10 @@ export type FindingCode =
   | 'self-unpublished'
   /** Another process has this pod's name. */
   | 'self-superseded'
+  /** A role is asked for, and the option `primary` is `false`. */
+  | 'no-roles'
+  /** Another pod is asked for, and there is none. */
+  | 'alone'
   /** The policy designates nobody. */
   | 'no-primary'
   /** The first ordinal is probably not 0. */
@@ -147,18 +151,22 @@ export interface Evidence {
  * @param about - the peer that is awaited, where it is one: what is said of it comes before what is said of others
  * @see the diagnosis ladder in docs/architecture.md
  */
-export function explain(evidence: Evidence, about?: { readonly podName: string }): Explanation {
-  const peers = explainPeers(evidence, about?.podName ?? null);
+export function explain(
+  evidence: Evidence,
+  about?: { readonly podName: string } | { readonly role: 'primary' | 'replica' | 'any' },
+): Explanation {
+  const peers = explainPeers(evidence, about !== undefined && 'podName' in about ? about.podName : null);
   const ports = explainPorts(evidence);
   const found = [
     ...explainSuperseded(evidence),
     ...explainReach(evidence),
     ...explainService(evidence),
     ...explainTransport(evidence),
-    ...(about === undefined ? [...ports, ...peers] : [...peers, ...ports]),
+    ...(about !== undefined && 'podName' in about ? [...peers, ...ports] : [...ports, ...peers]),
     ...explainSelf(evidence, peers),
     ...explainDesignation(evidence),
     ...explainAddresses(evidence),
+    ...(about !== undefined && 'role' in about ? explainRole(evidence, about.role) : []),
   ];
   const findings = found.length > 0 ? found : [nothingWrong(evidence)];
   return Object.freeze({
@@ -515,6 +523,28 @@ function explainAddresses({ contested, observations, statefulSet }: Evidence): F
     finding(
       'addresses-refused',
       `DNS gives addresses that no pod can have (${list([...new Set(refusedAddresses)])}), and they are not used: probably a resolver that rewrites answers. Loopback is believed only where dns.servers or STATEFUL_PEERS_DNS names a server on loopback.`,
+    ),
+  ];
+}
+
+/** Why nobody has the role that was asked for, where DNS is right about everybody. */
+function explainRole(evidence: Evidence, role: 'primary' | 'replica' | 'any'): Finding[] {
+  const { freshness, hasRoles, statefulSet, namespace, topology } = evidence;
+  if (freshness.state !== 'fresh') return [];
+  if (role !== 'any' && !hasRoles) {
+    return [
+      finding(
+        'no-roles',
+        `Nobody is ever a ${role}: the option primary is false, so that ${statefulSet} has no roles.`,
+      ),
+    ];
+  }
+  const others = topology.peers.filter((peer) => !peer.isSelf);
+  if (role === 'primary' || others.length > 0) return [];
+  return [
+    finding(
+      'alone',
+      `DNS names no other pod of ${statefulSet}: it has probably one replica (kubectl -n ${namespace} get statefulset ${statefulSet}), or the others are not Ready.`,
     ),
   ];
 }

@@ -1,4 +1,4 @@
-import { optionError } from '../errors.ts';
+import { optionError, unknownOptionError } from '../errors.ts';
 import type { Presence } from './topology.ts';
 
 /** What a policy sees of one peer: no addresses, since an address is no identity. */
@@ -104,7 +104,13 @@ const staleLimitMs = 60_000;
  *
  * @throws {@link PeerDiscoveryError} `ERR_OPTION` for a quorum that is no positive integer
  */
-export function lowestOrdinal({ quorum }: LowestOrdinalOptions = {}): PrimaryPolicy {
+export function lowestOrdinal(options: LowestOrdinalOptions = {}): PrimaryPolicy {
+  // What a caller in JavaScript gives may be anything: a misspelt quorum must not be taken for a majority.
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null) throw optionError('options', given, 'an object');
+  const other = Object.keys(given).find((name) => name !== 'quorum');
+  if (other !== undefined) throw unknownOptionError(other, Reflect.get(given, other), ['quorum']);
+  const { quorum } = options;
   if (quorum !== undefined && !(Number.isInteger(quorum) && quorum >= 1)) {
     throw optionError('quorum', quorum, 'an integer of at least 1');
   }

@@ -44,7 +44,7 @@ export type Asking<Result> = Generator<readonly Question[], Result, readonly Out
 export const noMemory: Memory = { omitted: [], wildcard: null, glueless: null, beyond: null, cursor: 0 };
 
 /** How many names a refresh asks at most, and how many ordinals are tried beyond the known ones. */
-const Budget = { namesPerRound: 32, beyond: 8, sweepPerRound: 4, wildcardMs: 300_000 } as const;
+const Budget = { namesPerRound: 32, beyond: 8, sweepPerRound: 4, unknownPerRound: 1_024, wildcardMs: 300_000 } as const;
 
 /** The question for everybody. */
 export function srvQuestion({ portName, serviceName }: Scope): Question {
@@ -180,28 +180,33 @@ function* settleByName(round: RoundInProgress): Asking<Round> {
   return round.hasFailedByName() ? round.incomplete('unasked') : round.complete('unasked');
 }
 
-/** Names beyond the known ordinals, to `expectedPods` or else some more, once a negative TTL. */
+/**
+ * Names that nobody has told of, once a negative TTL: gaps, and beyond the highest known ordinal to `expectedPods` or
+ * else some more. While all of those beyond are found, on to the next.
+ */
 function* askBeyond(round: RoundInProgress, known: readonly number[]): Asking<void> {
   const { scope, memory, now } = round;
   if (memory.beyond !== null && now - memory.beyond.at < memory.beyond.waitMs) return;
   const isKnown = new Set(known);
+  const { ordinalStart, expectedPods } = scope;
   const next = (): number[] => {
-    const first = scope.ordinalStart;
-    if (scope.expectedPods !== null) {
-      const all = Array.from({ length: scope.expectedPods }, (_, index) => first + index);
-      return all.filter((ordinal) => !isKnown.has(ordinal));
+    let end = ordinalStart + (expectedPods ?? Budget.beyond);
+    if (expectedPods === null) for (const ordinal of isKnown) end = Math.max(end, ordinal + 1 + Budget.beyond);
+    const batch: number[] = [];
+    for (let ordinal = ordinalStart; ordinal < end && batch.length < Budget.unknownPerRound; ordinal += 1) {
+      if (!isKnown.has(ordinal)) batch.push(ordinal);
     }
-    const from = Math.max(first, ...[...isKnown].map((ordinal) => ordinal + 1));
-    return Array.from({ length: Budget.beyond }, (_, index) => from + index);
+    return batch;
   };
-  let negativeTtlMs = 0;
   for (let batch = next(); batch.length > 0; batch = next()) {
     yield* askNames(round, batch);
     for (const ordinal of batch) isKnown.add(ordinal);
-    negativeTtlMs = round.negativeTtlMs ?? 0;
-    if (scope.expectedPods !== null || !batch.every((ordinal) => round.isFound(ordinal))) break;
+    const isMore = batch.slice(-Budget.beyond).every((ordinal) => round.isFound(ordinal));
+    if (expectedPods !== null || !isMore) break;
   }
-  round.remember({ beyond: { at: now, waitMs: Math.max(1_000, negativeTtlMs) } });
+  // What failed is open, and asked again in the next round: a round that asks nobody must not pass for complete.
+  if (round.hasFailedByName()) return;
+  round.remember({ beyond: { at: now, waitMs: Math.max(1_000, round.negativeTtlMs ?? 0) } });
 }
 
 /** A and AAAA of these ordinals' own names. */

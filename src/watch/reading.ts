@@ -95,12 +95,12 @@ function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): Sr
     ports.set(ordinal, seen);
   }
   if (ports.size === 0 && isService) {
-    const failure: Failure = {
+    const failure: Failure = Object.freeze({
       reason: 'malformed',
       detail: `SRV names ${scope.serviceName} itself: the Service is not headless`,
       server: found.server,
       question: `SRV ${found.question.name}`,
-    };
+    } as const);
     return { kind: 'failed', failure, isFinal: true, observations: { notHeadless: true } };
   }
   const sightings = new Map<number, Sighting>();

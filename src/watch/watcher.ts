@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
 import type { DnsClient, Outcome } from '../dns/client.ts';
 import type { Question } from '../dns/message.ts';
@@ -18,8 +19,8 @@ export interface Believer {
   reconsider(now: number): void;
   /** Answers disagree, or somebody is absent. */
   isUnsettled(): boolean;
-  /** The peer still has this address. */
-  isAt(ordinal: number, address: string): boolean;
+  /** What a hint about this address asks is still open: the peer is there, or nowhere. */
+  isOpen(ordinal: number, address: string): boolean;
 }
 
 /** Settings of the watcher. */
@@ -65,6 +66,8 @@ export class Watcher {
     this.#hints = new Hints(options.minIntervalMs);
     this.#quietSince = performance.now();
     this.#nextPollAt = this.#quietSince;
+    // Each question in flight listens; Node.js warns from the eleventh on.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** What the newest round saw of the Service. */
@@ -131,7 +134,7 @@ export class Watcher {
   }
 
   #wakeHint(now: number): void {
-    this.#hints.keep((ordinal, address) => this.#believer.isAt(ordinal, address));
+    this.#hints.keep((ordinal, address) => this.#believer.isOpen(ordinal, address));
     if (this.#hint !== null) return;
     const { scope } = this.#options;
     const byName = this.#cost.srvNeedsTcp;

@@ -6,8 +6,12 @@ import type { PeerDiscoveryEvents } from '../../src/topology/events.ts';
 import type { Peer, Topology } from '../../src/topology/topology.ts';
 import { ScriptedDns } from './scripted-dns.ts';
 
-/** The files and variables of a pod of the set `web` behind `nginx`, as the kubelet makes them. */
-function podEnvironment(podName: string, addresses: readonly string[]): Environment {
+/** The files of a pod of the set `web` behind `nginx`, as the kubelet makes them, and variables. */
+export function podEnvironment(
+  podName: string,
+  addresses: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Environment {
   const own = addresses.map((address) => `${address}\t${podName}.nginx.default.svc.cluster.local\t${podName}`);
   const files: Record<string, string> = {
     '/etc/hosts': ['# Kubernetes-managed hosts file.', '127.0.0.1\tlocalhost', ...own, ''].join('\n'),
@@ -16,7 +20,7 @@ function podEnvironment(podName: string, addresses: readonly string[]): Environm
   };
   return {
     hostname: () => podName,
-    variables: {},
+    variables,
     readFile: (path) => files[path] ?? null,
     pause: () => undefined,
   };
@@ -54,6 +58,24 @@ const names: readonly (keyof PeerDiscoveryEvents)[] = [
   'freshnessChanged',
   'closed',
 ];
+
+/** One event as a listener gets it. */
+export interface Heard {
+  readonly name: keyof PeerDiscoveryEvents;
+  /** `undefined` for `closed`. */
+  readonly event: unknown;
+}
+
+/** Keeps every event. */
+export function hear(peers: PeerDiscovery): Heard[] {
+  const heard: Heard[] = [];
+  for (const name of names) {
+    peers.on(name, (...args: unknown[]) => {
+      heard.push({ name, event: args[0] });
+    });
+  }
+  return heard;
+}
 
 /** Writes down every event as one line, for example `peerMoved web-1 10.0.0.2>10.0.0.9 (answer)`. */
 export function record(peers: PeerDiscovery): string[] {

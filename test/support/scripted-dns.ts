@@ -7,8 +7,8 @@ import type { DnsTransport, ServerAddress } from '../../src/dns/transport.ts';
 /** Which pods a DNS server names, and where: `{ 'web-0': '10.0.0.1', 'web-1': ['10.0.0.2', 'fd00::2'] }`. */
 export type View = Readonly<Record<string, string | readonly string[]>>;
 
-/** What a server does in place of answering. */
-export type Fault = 'servfail' | 'refused' | 'silent' | 'closed' | 'garbage';
+/** What a server does in place of answering. `truncated`: nothing but TC over UDP, and no TCP. */
+export type Fault = 'servfail' | 'refused' | 'silent' | 'closed' | 'garbage' | 'truncated';
 
 const serviceName = 'nginx.default.svc.cluster.local';
 const zone = 'cluster.local';
@@ -20,6 +20,10 @@ const zone = 'cluster.local';
 export class ScriptedDns implements DnsTransport {
   /** One view, or several that take turns. A fault in place of a view is that replica's. */
   views: readonly (View | Fault)[] = [{}];
+  /** Questions (`A web-0.nginx.default.svc.cluster.local`) that are answered from another view. */
+  readonly exceptions: Map<string, View | Fault> = new Map<string, View | Fault>();
+  /** How long an answer takes, in milliseconds. */
+  latencyMs = 0;
   port = 7_000;
   /** TTL, and negative TTL, in seconds. */
   ttlSeconds = 5;
@@ -43,7 +47,7 @@ export class ScriptedDns implements DnsTransport {
     accept: (response: Uint8Array) => T | undefined,
     signal: AbortSignal,
   ): Promise<T> {
-    return this.#exchange(query, accept, signal);
+    return this.#exchange(query, accept, signal, true);
   }
 
   close(): void {
@@ -54,15 +58,19 @@ export class ScriptedDns implements DnsTransport {
     query: Uint8Array,
     accept: (response: Uint8Array) => T | undefined,
     signal: AbortSignal,
+    isTcp = false,
   ): Promise<T> {
     const request = decodeMessage(query);
     const [question] = request.questions;
     if (question === undefined) throw new Error('a query without a question');
-    this.asked.push(`${question.type} ${question.name}`);
-    const view = this.views[this.#turn++ % this.views.length] ?? {};
-    await Promise.resolve();
+    const asked = `${question.type} ${question.name}`;
+    this.asked.push(asked);
+    const turn = this.views[this.#turn++ % this.views.length] ?? {};
+    const view = this.exceptions.get(asked) ?? turn;
+    await this.#travel(signal);
     signal.throwIfAborted();
-    if (view === 'closed') throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    if (view === 'closed' || (view === 'truncated' && isTcp))
+      throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     if (view !== 'silent') {
       const accepted = accept(this.#response(request, String(question.type), question.name, view));
       if (accepted !== undefined) return accepted;
@@ -72,6 +80,20 @@ export class ScriptedDns implements DnsTransport {
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason is passed as it is
         reject(signal.reason);
       });
+    });
+  }
+
+  /** The time an answer takes; over at once when the question is given up. */
+  async #travel(signal: AbortSignal): Promise<void> {
+    if (this.latencyMs === 0) return;
+    await new Promise<void>((resolve) => {
+      const arrived = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', arrived);
+        resolve();
+      };
+      const timer = setTimeout(arrived, this.latencyMs);
+      signal.addEventListener('abort', arrived);
     });
   }
 
@@ -87,6 +109,7 @@ export class ScriptedDns implements DnsTransport {
       return bytes;
     }
     const empty: Message = { ...request, isResponse: true, authoritative: true, edns: null };
+    if (view === 'truncated') return encodeMessage({ ...empty, truncated: true });
     if (typeof view === 'string') {
       return encodeMessage({ ...empty, rcode: view === 'refused' ? Rcode.REFUSED : Rcode.SERVFAIL });
     }

@@ -22,7 +22,7 @@ const serviceNameAdvice =
 interface Case {
   readonly title: string;
   readonly evidence: Partial<Evidence>;
-  /** The pod that is awaited. */
+  /** The pod that is awaited, or the role. */
   readonly about?: string;
   readonly codes: readonly FindingCode[];
   readonly text: string;
@@ -122,6 +122,20 @@ const cases: readonly Case[] = [
     evidence: { topology: view({ self: 0, named: { 0: '10.244.0.5' } }), expectedPods: 1 },
     codes: ['healthy'],
     text: 'Nothing wrong was seen: DNS names web-0 (the designated primary).',
+  },
+  {
+    title: 'a primary is awaited in a set without roles',
+    evidence: { topology: view({ named: { 0: '10.244.0.5' }, policy: false }), hasRoles: false },
+    about: 'primary',
+    codes: ['no-roles'],
+    text: 'Nobody is ever a primary: the option primary is false, so that web has no roles.',
+  },
+  {
+    title: 'a replica is awaited, and this pod is alone',
+    evidence: { topology: view({ self: 0, named: { 0: '10.244.0.5' } }) },
+    about: 'replica',
+    codes: ['alone'],
+    text: 'DNS names no other pod of web: it has probably one replica (kubectl -n default get statefulset web), or the others are not Ready.',
   },
   {
     title: 'nothing is wrong in a set without roles',
@@ -548,7 +562,9 @@ const cases: readonly Case[] = [
 describe('explanation', () => {
   for (const { title, evidence, about, codes, text } of cases) {
     it(title, () => {
-      const explanation = explain(evidenceOf(evidence), about === undefined ? undefined : { podName: about });
+      const isRole = about === 'primary' || about === 'replica' || about === 'any';
+      const whom = about === undefined ? undefined : isRole ? { role: about } : { podName: about };
+      const explanation = explain(evidenceOf(evidence), whom);
       assert.equal(explanation.text, text);
       assert.deepEqual(
         explanation.findings.map(({ code }) => code),
@@ -579,6 +595,8 @@ describe('explanation', () => {
       'self-unpublished': true,
       'self-superseded': true,
       'no-primary': true,
+      'no-roles': true,
+      alone: true,
       'ordinal-start': true,
       'address-contested': true,
       'wildcard-resolver': true,
