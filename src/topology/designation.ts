@@ -1,6 +1,6 @@
 import { shown } from '../errors.ts';
 import type { Belief } from './belief.ts';
-import type { PolicyDecision, PolicyPeer, PolicyView, PrimaryPolicy } from './primary.ts';
+import type { PolicyPeer, PolicyView, PrimaryPolicy } from './primary.ts';
 import type { Designation } from './topology.ts';
 
 /** What the policy is asked with, beside the belief. Constant for the life of the process. */
@@ -32,7 +32,7 @@ export function designate(
     expectedPods: context.expectedPods,
   };
   // What a policy in JavaScript gives may be anything.
-  let decision: PolicyDecision | undefined | Promise<unknown>;
+  let decision: unknown;
   try {
     decision = policy(view);
   } catch (error) {
@@ -45,7 +45,7 @@ export function designate(
   }
   if (decision === undefined)
     return { podName: null, reason: 'the policy gave undefined; it must give a pod name or null' };
-  const said: unknown = typeof decision === 'object' && decision !== null ? decision.podName : decision;
+  const said: unknown = isObject(decision) ? decision['podName'] : decision;
   if (said === null) {
     return { podName: null, reason: reasonOf(decision) ?? 'the policy designates nobody' };
   }
@@ -57,10 +57,12 @@ export function designate(
   return { podName: said, reason: reasonOf(decision) ?? 'the policy designates it' };
 }
 
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
 function reasonOf(decision: unknown): string | null {
-  if (typeof decision !== 'object' || decision === null) return null;
-  const { reason } = decision as { reason?: unknown };
-  return typeof reason === 'string' ? reason : null;
+  return isObject(decision) && typeof decision['reason'] === 'string' ? decision['reason'] : null;
 }
 
 function policyPeers(belief: Belief, context: DesignationContext, selfCounts: boolean): PolicyPeer[] {

@@ -562,9 +562,7 @@ const cases: readonly Case[] = [
 describe('explanation', () => {
   for (const { title, evidence, about, codes, text } of cases) {
     it(title, () => {
-      const isRole = about === 'primary' || about === 'replica' || about === 'any';
-      const whom = about === undefined ? undefined : isRole ? { role: about } : { podName: about };
-      const explanation = explain(evidenceOf(evidence), whom);
+      const explanation = explain(evidenceOf(evidence), whom(about));
       assert.equal(explanation.text, text);
       assert.deepEqual(
         explanation.findings.map(({ code }) => code),
@@ -627,6 +625,11 @@ describe('explanation', () => {
     assert.match(explain(evidence).text, /web-2, web-3, web-4, web-5, web-6 and 2147483640 more/);
   });
 });
+
+function whom(about: string | undefined): Parameters<typeof explain>[1] {
+  if (about === undefined) return undefined;
+  return about === 'primary' || about === 'replica' || about === 'any' ? { role: about } : { podName: about };
+}
 
 /** A healthy member's evidence: web-0 and web-1 are named, this is web-1. */
 function evidenceOf(change: Partial<Evidence>): Evidence {

@@ -1,0 +1,39 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { PodProcess } from '../testing/pod.ts';
+import type { Said } from './report.ts';
+import { isSaid } from './report.ts';
+
+/** One of the programs in `examples/`, as a child process. */
+export interface Program {
+  readonly name: 'pod' | 'observer' | 'todays-loop';
+  readonly args: readonly string[];
+  /** Beside PATH and the like; nothing that tells a pod who it is is inherited. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly onSaid: (said: Said) => void;
+}
+
+/** Starts it. It ends by itself when this process does, for then its channel closes. */
+export function start({ name, args, variables, onSaid }: Program): PodProcess {
+  const child = fork(fileURLToPath(new URL(`../../examples/${name}.js`, import.meta.url)), [...args], {
+    env: { ...inherited(), ...variables },
+    execArgv: [],
+    // Ctrl-C is for this process, which ends its children in order.
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  child.on('message', (message) => {
+    if (isSaid(message)) onSaid(message);
+  });
+  const stopped = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  return { stopped, stop: () => void child.kill('SIGTERM'), kill: () => void child.kill('SIGKILL') };
+}
+
+/** Without what would tell a child that it is some pod: this process may run in one. */
+function inherited(): NodeJS.ProcessEnv {
+  const isTelling = /^(POD_|STATEFUL_PEERS_|HOSTNAME$|NODE_OPTIONS$|NODE_V8_COVERAGE$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isTelling.test(name)));
+}
