@@ -1,4 +1,5 @@
 import { optionError, unknownOptionError } from './errors.ts';
+import type { IdentityOptions } from './identity/settings.ts';
 import type { PrimaryPolicy } from './topology/primary.ts';
 import { fixedPrimary } from './topology/primary.ts';
 
@@ -77,14 +78,7 @@ export interface ObserveOptions extends SharedOptions {
 
 /** The options of both, checked and complete. */
 export interface CheckedOptions {
-  readonly identity: {
-    readonly podName?: string;
-    readonly service?: string;
-    readonly namespace?: string;
-    readonly clusterDomain?: string;
-    readonly statefulSet?: string;
-    readonly ordinalStart?: number;
-  };
+  readonly identity: IdentityOptions;
   readonly portName: string | null;
   readonly portNumber: number | null;
   readonly ordinalStart: number | null;

@@ -700,7 +700,15 @@ function byOrdinal(peers: ReadonlyMap<number, PeerBelief>): Map<number, PeerBeli
   return new Map([...peers].sort(([a], [b]) => a - b));
 }
 
-/** The lowest address by its bytes (IPv4) or its text; any fixed order serves, so that all pods choose alike. */
+/** The lowest address: IPv4 by its numbers, IPv6 by its canonical text. The same in every pod, whatever its locale. */
 function lowest(addresses: readonly string[]): string | undefined {
-  return [...addresses].sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(0);
+  return [...addresses].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).at(0);
+}
+
+function sortKey(address: string): string {
+  if (address.includes(':')) return address;
+  return address
+    .split('.')
+    .map((part) => part.padStart(3, '0'))
+    .join('.');
 }

@@ -108,13 +108,20 @@ export interface BareSrv {
 }
 
 /** What the newest round saw of the Service. Only what was seen is set. */
-export interface ServiceObservations {
+export interface Observations {
+  /** SRV names the Service itself: it has a cluster IP. */
   readonly notHeadless?: boolean;
+  /** Targets in dashed-IP form, with no target of the set beside them: `serviceName` names another Service. */
   readonly dashedTargets?: number;
+  /** SRV knows no such port, while the Service has addresses. */
   readonly portUnknown?: boolean;
+  /** Several ports for one pod, and none was chosen. */
   readonly ports?: readonly number[];
+  /** Neither SRV nor the Service has a name. */
   readonly nobodyPublished?: boolean;
+  /** The resolver answers names that cannot exist. */
   readonly wildcard?: boolean;
+  /** Addresses that no pod can have. */
   readonly refusedAddresses?: readonly string[];
 }
 
@@ -122,7 +129,7 @@ export interface ServiceObservations {
 export interface Evidence {
   readonly topology: Topology;
   readonly freshness: Freshness;
-  readonly observations: ServiceObservations;
+  readonly observations: Observations;
   /** `null` while it was not asked. */
   readonly ladder: Ladder | null;
   readonly contested: readonly Contest[];
@@ -149,7 +156,7 @@ export interface Evidence {
  * throws; never claims more than was seen.
  *
  * @param about - the peer that is awaited, where it is one: what is said of it comes before what is said of others
- * @see the diagnosis ladder in docs/architecture.md
+ * @see src/watch/diagnosis.ts for the questions that the ladder stands for
  */
 export function explain(
   evidence: Evidence,

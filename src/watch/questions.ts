@@ -1,7 +1,8 @@
+import type { Observations } from '../topology/explanation.ts';
 import type { Outcome } from '../dns/client.ts';
 import type { Question } from '../dns/message.ts';
 import type { Answer, Family, Sighting } from '../topology/belief.ts';
-import type { NameReading, Observations, Scope, SrvNamed, SrvReading } from './reading.ts';
+import type { NameReading, Scope, SrvNamed, SrvReading } from './reading.ts';
 import { addressesOf, nameOf, readNames, readSrv, sightingOf } from './reading.ts';
 
 /** What the belief wants to know beside the Service's SRV. */

@@ -3,6 +3,7 @@ import type { Found, Outcome } from '../dns/client.ts';
 import type { ResourceRecord } from '../dns/message.ts';
 import type { Failure } from '../errors.ts';
 import type { Family, FamilySighting, Sighting } from '../topology/belief.ts';
+import type { Observations } from '../topology/explanation.ts';
 
 /** What is asked about, constant for the life of the watcher. */
 export interface Scope {
@@ -15,24 +16,6 @@ export interface Scope {
   readonly expectedPods: number | null;
   /** Loopback answers are believable. */
   readonly allowLoopback: boolean;
-}
-
-/** What a round saw of the Service, for the explanation. Only what was seen is set. */
-export interface Observations {
-  /** SRV names the Service itself: it has a cluster IP. */
-  readonly notHeadless?: boolean;
-  /** Targets in dashed-IP form, with no target of the set beside them: `serviceName` names another Service. */
-  readonly dashedTargets?: number;
-  /** SRV knows no such port, while the Service has addresses. */
-  readonly portUnknown?: boolean;
-  /** Several ports for one pod, and none was chosen. */
-  readonly ports?: readonly number[];
-  /** Neither SRV nor the Service has a name. */
-  readonly nobodyPublished?: boolean;
-  /** The resolver answers names that cannot exist. */
-  readonly wildcard?: boolean;
-  /** Addresses that no pod can have. */
-  readonly refusedAddresses?: readonly string[];
 }
 
 /** SRV named pods of the set. `listed`: membership is known. `partial`: it proves presence only. */

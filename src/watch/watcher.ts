@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
+import type { Observations } from '../topology/explanation.ts';
 import type { DnsClient, Outcome } from '../dns/client.ts';
 import type { Question } from '../dns/message.ts';
 import { Hints } from './hints.ts';
 import type { Asking, Memory, Round, Wants } from './questions.ts';
 import { askHint, askRound, noMemory, srvQuestion } from './questions.ts';
-import type { Observations, Scope } from './reading.ts';
+import type { Scope } from './reading.ts';
 import { nameOf } from './reading.ts';
 import { nextPoll } from './schedule.ts';
 
@@ -168,6 +169,8 @@ export class Watcher {
   async #runRound(): Promise<void> {
     const { scope, minIntervalMs, maxIntervalMs } = this.#options;
     const startedAt = performance.now();
+    // Whatever becomes of this round, even a fault of our own: the next one is not at once.
+    this.#nextPollAt = startedAt + maxIntervalMs;
     const wants = this.#believer.wants(startedAt);
     try {
       const { result: round, cost } = await this.#run(askRound(scope, wants, this.#memory, startedAt));

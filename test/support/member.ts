@@ -47,7 +47,8 @@ export function observer(
   return { peers: createObserver(all, { environment, transport: dns }), dns };
 }
 
-const names: readonly (keyof PeerDiscoveryEvents)[] = [
+/** Every event, in the order of promise 13. */
+export const eventNames: readonly (keyof PeerDiscoveryEvents)[] = [
   'peerRemoved',
   'peerAdded',
   'peerMoved',
@@ -69,7 +70,7 @@ export interface Heard {
 /** Keeps every event. */
 export function hear(peers: PeerDiscovery): Heard[] {
   const heard: Heard[] = [];
-  for (const name of names) {
+  for (const name of eventNames) {
     peers.on(name, (...args: unknown[]) => {
       heard.push({ name, event: args[0] });
     });
@@ -80,7 +81,7 @@ export function hear(peers: PeerDiscovery): Heard[] {
 /** Writes down every event as one line, for example `peerMoved web-1 10.0.0.2>10.0.0.9 (answer)`. */
 export function record(peers: PeerDiscovery): string[] {
   const lines: string[] = [];
-  for (const name of names) {
+  for (const name of eventNames) {
     peers.on(name, (...args: unknown[]) => {
       lines.push(line(name, args[0]));
     });

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { PeerDiscoveryError } from '../../../src/errors.ts';
 import { serversFromEnvironment } from '../../../src/identity/dns-servers.ts';
 import { memberIdentity, observerIdentity } from '../../../src/identity/identity.ts';
 import { parsePodName } from '../../../src/identity/pod-name.ts';
 import type { IdentityOptions } from '../../../src/identity/settings.ts';
+import { Snapshot } from '../../support/snapshot.ts';
 import type { Machine } from './machine.ts';
-import { environmentOf, fixture, fixturePath, pod } from './machine.ts';
-
-// UPDATE_SNAPSHOTS=1 writes the file anew: read it as somebody would at three in the morning, then commit it.
-const snapshotPath = fixturePath('errors.snapshot.txt');
-const rule = '='.repeat(100);
+import { environmentOf, fixture, pod } from './machine.ts';
 
 const laptop: Machine = {
   hostname: 'macbook.local',
@@ -101,36 +97,21 @@ const mistakes: Readonly<Record<string, () => unknown>> = {
 };
 
 describe('A mistake is named: every message of identity reads as in errors.snapshot.txt', () => {
-  const update = process.env['UPDATE_SNAPSHOTS'] === '1';
-  const snapshots = update ? new Map<string, string>() : readSnapshots();
+  const snapshot = new Snapshot('identity/errors.snapshot.txt');
   for (const [title, run] of Object.entries(mistakes)) {
     it(title, () => {
-      const message = messageOf(run);
-      if (update) snapshots.set(title, message);
-      assert.equal(message, snapshots.get(title));
+      snapshot.check(title, messageOf(run));
     });
   }
 
   it('has no message that nothing here brings about', () => {
-    assert.deepEqual([...snapshots.keys()], Object.keys(mistakes));
+    assert.deepEqual(snapshot.titles, Object.keys(mistakes));
   });
 
   after(() => {
-    if (!update) return;
-    const parts = [...snapshots].map(([title, message]) => `${rule}\n${title}\n\n${message}\n`);
-    writeFileSync(snapshotPath, parts.join('\n'));
+    snapshot.save();
   });
 });
-
-function readSnapshots(): Map<string, string> {
-  const parts = readFileSync(snapshotPath, 'utf8').split(`${rule}\n`).slice(1);
-  return new Map(
-    parts.map((part) => {
-      const [title = '', ...message] = part.trimEnd().split('\n\n');
-      return [title, message.join('\n\n')];
-    }),
-  );
-}
 
 function messageOf(run: () => unknown): string {
   try {

@@ -47,7 +47,7 @@ export function fixture(name: string): string {
 }
 
 /** Where it stands, whether this runs as source or compiled. */
-export function fixturePath(name: string): string {
+function fixturePath(name: string): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory);
   return join(directory, 'test', 'fixtures', 'identity', name);

@@ -4,23 +4,12 @@ import type { PeerDiscovery } from '../../../src/peer-discovery.ts';
 import { createMember } from '../../../src/peer-discovery.ts';
 import type { Peer } from '../../../src/topology/topology.ts';
 import { fakeTime } from '../../support/fake-time.ts';
-import { member, observer, podEnvironment, record } from '../../support/member.ts';
+import { eventNames, member, observer, podEnvironment, record } from '../../support/member.ts';
 import { ScriptedDns } from '../../support/scripted-dns.ts';
 import { uncaught } from '../../support/uncaught.ts';
 
 const two = { 'web-0': '10.0.0.1', 'web-1': '10.0.0.2' };
 const moved = { ...two, 'web-0': '10.0.0.9' };
-const events = [
-  'peerRemoved',
-  'peerAdded',
-  'peerMoved',
-  'presenceChanged',
-  'primaryChanged',
-  'roleChanged',
-  'topologyChanged',
-  'freshnessChanged',
-  'closed',
-] as const;
 
 describe('14. A throwing listener hurts nobody else', () => {
   const time = fakeTime();
@@ -28,7 +17,7 @@ describe('14. A throwing listener hurts nobody else', () => {
   it('the others run, the state is complete, and each error surfaces as an uncaught exception', async () => {
     const { peers, dns } = time.opened(member('web-1', ['10.0.0.2']));
     const thrown: Error[] = [];
-    for (const name of events) {
+    for (const name of eventNames) {
       peers.on(name, () => {
         const error = new Error(`from ${name}`);
         thrown.push(error);
@@ -130,7 +119,7 @@ describe('14. After close() settles nothing is emitted and no socket, timer or l
     assert.equal(lines.filter((line) => line === 'closed').length, 1);
     assert.equal(time.clock.countTimers(), 0, 'a timer is left');
     assert.equal(dns.isClosed, true, 'the transport is open');
-    for (const name of events) assert.equal(peers.listenerCount(name), 0, `a listener of ${name} is left`);
+    for (const name of eventNames) assert.equal(peers.listenerCount(name), 0, `a listener of ${name} is left`);
     const late = record(peers);
     const asked = dns.asked.length;
     dns.views = [{ 'web-7': '10.0.0.77' }];

@@ -8,19 +8,11 @@ import type { Peer, Topology } from '../../../src/topology/topology.ts';
 import type { FakeTime } from '../../support/fake-time.ts';
 import { fakeTime } from '../../support/fake-time.ts';
 import type { Heard } from '../../support/member.ts';
-import { hear, member, observer, record } from '../../support/member.ts';
+import { eventNames, hear, member, observer, record } from '../../support/member.ts';
 import type { View } from '../../support/scripted-dns.ts';
 
 const two = { 'web-0': '10.0.0.1', 'web-1': '10.0.0.2' };
-const order: readonly (keyof PeerDiscoveryEvents)[] = [
-  'peerRemoved',
-  'peerAdded',
-  'peerMoved',
-  'presenceChanged',
-  'primaryChanged',
-  'roleChanged',
-  'topologyChanged',
-];
+const order = eventNames.slice(0, eventNames.indexOf('topologyChanged') + 1);
 
 /** The events of one version, in the order in which they came. */
 type Transition = readonly { readonly name: keyof PeerDiscoveryEvents; readonly event: TransitionEvent }[];
