@@ -53,14 +53,16 @@ export default {
       comment: 'watch asks dns and feeds topology. It does not know who it runs for or who listens.',
       severity: 'error',
       from: { path: '^src/watch/' },
-      to: { path: '^src/', pathNot: '^src/((watch|dns|topology)/|errors\\.ts$)' },
+      to: { path: '^src/', pathNot: '^src/((watch|dns|topology)/|(errors|diagnostics)\\.ts$)' },
     },
     {
       name: 'connect-sees-an-address-source',
-      comment: 'connect gets addresses, changes and a way to report from a small interface of its own.',
+      comment:
+        'connect gets addresses, changes and a way to report from a small interface of its own. What a target means it ' +
+        'has from topology/target.ts, which is pure.',
       severity: 'error',
       from: { path: '^src/connect/' },
-      to: { path: '^src/', pathNot: '^src/(connect/|errors\\.ts$)', ...types },
+      to: { path: '^src/', pathNot: '^src/(connect/|topology/target\\.ts$|(errors|diagnostics)\\.ts$)', ...types },
     },
     {
       name: 'http-sees-an-address-source',
@@ -74,7 +76,7 @@ export default {
       comment: 'Of the rest, connect and http know the types of topology; http knows connect, not the other way round.',
       severity: 'error',
       from: { path: '^src/(connect|http)/' },
-      to: { path: '^src/', pathNot: '^src/((connect|$1|topology)/|errors\\.ts$)' },
+      to: { path: '^src/', pathNot: '^src/((connect|$1|topology)/|(errors|diagnostics)\\.ts$)' },
     },
     {
       name: 'nothing-stands-on-the-top',
@@ -122,10 +124,19 @@ export default {
     },
     {
       name: 'one-dependency',
-      comment: 'The library has one dependency, eventemitter3. undici is for the HTTP room and its door.',
+      comment:
+        'The main door loads one dependency, eventemitter3. undici is for the HTTP room and its door; p-retry is loaded ' +
+        'by the first worker.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(http/|undici\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(http/|undici\\.ts$|connect/worker\\.ts$)' },
       to: { dependencyTypesNot: ['local', 'core', 'type-only'], pathNot: '^\\.|(^|node_modules/)eventemitter3(/|$)' },
+    },
+    {
+      name: 'workers-load-p-retry-later',
+      comment: 'A static import would load it with the main door.',
+      severity: 'error',
+      from: { path: '^src/connect/worker\\.ts$' },
+      to: { dependencyTypesNot: ['local', 'core', 'type-only'], pathNot: '^\\.', dynamic: false },
     },
     {
       name: 'src-stands-alone',

@@ -2,10 +2,15 @@ export { PeerDiscoveryError } from './errors.ts';
 export { discoverPeers, observePeers } from './peer-discovery.ts';
 export { fixedPrimary, lowestOrdinal } from './topology/primary.ts';
 
+export type { PoolStats } from './connect/addresses.ts';
+export type { ConnectOptions } from './connect/connect.ts';
+export type { PeerLookup } from './connect/lookup.ts';
+export type { WorkerContext, WorkerHandle, WorkerOptions } from './connect/worker.ts';
+export type { ConnectionMessage, QuestionMessage, WorkerMessage } from './diagnostics.ts';
 export type { Failure, PeerDiscoveryErrorCode, PeerDiscoveryErrorDetails } from './errors.ts';
 export type { Identity, IdentitySource } from './identity/identity.ts';
 export type { DiscoverOptions, ObserveOptions, SharedOptions, WaitOptions } from './options.ts';
-export type { PeerDiscovery } from './peer-discovery.ts';
+export type { PeerDiscovery, Stats } from './peer-discovery.ts';
 export type { Cause, Family } from './topology/belief.ts';
 export type {
   Freshness,
@@ -30,3 +35,4 @@ export type {
 } from './topology/primary.ts';
 export type { Target } from './topology/target.ts';
 export type { Designation, Peer, PeerAddress, Presence, Role, Topology } from './topology/topology.ts';
+export type { QuestionCounts } from './watch/watcher.ts';

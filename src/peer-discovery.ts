@@ -1,5 +1,15 @@
 import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { createAddresses } from './connect/addresses.ts';
+import type { Addresses, AddressSource, Connectable, PoolStats } from './connect/addresses.ts';
+import type { ConnectOptions } from './connect/connect.ts';
+import { connect } from './connect/connect.ts';
+import type { PeerLookup } from './connect/lookup.ts';
+import { createLookup } from './connect/lookup.ts';
+import type { WorkerContext, WorkerHandle, WorkerOptions } from './connect/worker.ts';
+import { follow, lead } from './connect/worker.ts';
 import { familyOf, isLoopback, normaliseAddress } from './dns/address.ts';
 import type { DnsClient } from './dns/client.ts';
 import { createDnsClient } from './dns/client.ts';
@@ -31,6 +41,7 @@ import type { Round, Wants } from './watch/questions.ts';
 import type { Scope } from './watch/reading.ts';
 import type { Candidate } from './watch/waiter.ts';
 import { waitUntil } from './watch/waiter.ts';
+import type { QuestionCounts } from './watch/watcher.ts';
 import { Watcher } from './watch/watcher.ts';
 
 /**
@@ -76,6 +87,20 @@ export function createObserver(options: ObserveOptions, ground: Ground): PeerDis
   return new PeerDiscovery<null>(checked, observerIdentity(checked.identity, ground.environment), ground);
 }
 
+/** What {@link PeerDiscovery.stats} gives. */
+export interface Stats {
+  /** DNS questions by outcome, hints included. */
+  readonly questions: QuestionCounts;
+  /** How many of them were asked because a connection had failed. */
+  readonly hints: number;
+  /** How often a peer moved. */
+  readonly moves: number;
+  /** How well the topology is founded. */
+  readonly freshness: Freshness;
+  /** The pools of the dispatchers. */
+  readonly pools: PoolStats;
+}
+
 const debug = debuglog('stateful-peers');
 const serversReadEveryMs = 1_000;
 const diagnosisGoodForMs = 10_000;
@@ -91,9 +116,19 @@ const diagnosisGoodForMs = 10_000;
  *
  * @typeParam Self - `Peer` for a member, `null` for an observer
  */
-export class PeerDiscovery<Self extends Peer | null = Peer | null> extends GuardedEmitter<PeerDiscoveryEvents> {
+export class PeerDiscovery<Self extends Peer | null = Peer | null>
+  extends GuardedEmitter<PeerDiscoveryEvents>
+  implements Connectable
+{
   /** Who this process is and which set it looks at, each field with its source. Constant. */
   readonly identity: Identity;
+  /**
+   * A function in the shape of `dns.lookup` for whatever takes one: `net.connect`, `http.Agent`, undici's `connect`,
+   * drivers. Answers targets and stable names from memory, on a later tick; other names go to the system. May be passed
+   * on as it is. Fails in Node's shape (`ENOTFOUND`), with the {@link PeerDiscoveryError} as `cause`.
+   */
+  readonly lookup: PeerLookup;
+  readonly #addresses: Addresses;
   readonly #options: CheckedOptions;
   readonly #scope: Scope;
   readonly #client: DnsClient;
@@ -101,8 +136,11 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
   readonly #closing = new AbortController();
   readonly #changed = new Set<() => void>();
   readonly #pending: (() => void)[] = [];
+  readonly #beforeClose = new Set<() => Promise<unknown>>();
+  readonly #pools = new Set<() => PoolStats>();
   readonly #readServers: () => readonly ServerAddress[];
   #isDraining = false;
+  #moves = 0;
   #belief: Belief;
   #topology: Topology;
   #diagnosis: { readonly ladder: Ladder; readonly at: number } | null = null;
@@ -156,6 +194,8 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
         },
       },
     );
+    this.#addresses = createAddresses(this, this.#addressSource());
+    this.lookup = createLookup(this.#addresses);
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     debug('%s of %s, sources %j', identity.podName ?? 'observer', identity.serviceName, identity.sources);
     this.#watcher.start();
@@ -281,15 +321,51 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
     if (said !== 'unreachable' && said !== 'stranger') throw optionError('what', what, "'unreachable' or 'stranger'");
     const normalised = typeof address === 'string' ? normaliseAddress(address) : null;
     if (normalised === null) throw optionError('address', address, 'the IP address that the connection was made to');
-    if (this.#closing.signal.aborted) return;
-    this.#schedule(() => {
-      const now = performance.now();
-      const isCurrent = this.#topology.peer(checked.ordinal)?.addresses.some((one) => one.address === normalised);
-      const decision = (said === 'stranger' ? bar : doubt)(this.#belief, checked.ordinal, normalised, now);
-      this.#transition(decision, 'answer', now);
-      if (isCurrent === true && checked.ordinal !== this.identity.ordinal)
-        this.#watcher.hint(checked.ordinal, normalised);
-    });
+    this.#report(checked.ordinal, said, normalised);
+  }
+
+  /**
+   * Connects to a target, to nothing else: the peer's own address, its port by SRV, with TLS its stable name. Retries at
+   * the address that the peer has then, until `timeoutMs` (30 000) is over. The socket is destroyed with
+   * `ERR_PEER_MOVED` (`ERR_PEER_REMOVED`, `ERR_CLOSED`) as soon as the address it uses is lost.
+   *
+   * @returns the connected socket; with `tls`, after the handshake
+   * @throws {@link PeerDiscoveryError} `ERR_TIMEOUT` with the last error as cause; `ERR_UNKNOWN_PEER`, `ERR_OPTION`,
+   *   `ERR_CLOSED`; the reason of the signal
+   */
+  connect(target: Target, options: ConnectOptions & { readonly tls: true | object }): Promise<TLSSocket>;
+  connect(target: Target, options?: ConnectOptions): Promise<Socket>;
+  connect(target: Target, options?: ConnectOptions): Promise<Socket> {
+    return connect(this.#addresses, target, options);
+  }
+
+  /**
+   * Keeps a worker running against the peer that the target means: one at a time, started again when it fails (or
+   * returns), with a back-off that starts anew after 30 s of health or at a new address. Its signal aborts when an address
+   * of the peer is lost, the target means somebody else, or self becomes it; the next starts when it has ended. Nothing
+   * that a peer sends ends it: only `stop()`, `signal` and `close()` do. Keeps the process alive.
+   *
+   * @param target - a role, or one peer; self is never followed
+   * @returns a handle, at once
+   * @throws {@link PeerDiscoveryError} `ERR_UNKNOWN_PEER`, `ERR_OPTION`, `ERR_CLOSED`
+   */
+  follow(
+    target: Target,
+    worker: (peer: Peer, context: WorkerContext) => unknown,
+    options?: WorkerOptions,
+  ): WorkerHandle {
+    return follow(this.#addresses, target, worker, options);
+  }
+
+  /**
+   * Keeps a worker running while this process is the primary, as {@link PeerDiscovery.follow} does. Its signal aborts
+   * when the policy designates another pod or nobody, and when another process has this pod's name. That is no fence: a
+   * process that cannot ask DNS cannot notice, and two may lead at once for a while. Members only.
+   *
+   * @throws {@link PeerDiscoveryError} `ERR_OPTION`, `ERR_CLOSED`
+   */
+  lead(this: PeerDiscovery<Peer>, worker: (context: WorkerContext) => unknown, options?: WorkerOptions): WorkerHandle {
+    return lead(this.#addresses, worker, options);
   }
 
   /**
@@ -305,8 +381,23 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
     return this.#explain();
   }
 
+  /** Counts since the start, and how things stand: for a metrics page. Costs nothing. */
+  stats(): Stats {
+    const { hints, ...questions } = this.#watcher.counts;
+    const pools = { open: 0, draining: 0, inFlight: 0, waiting: 0 };
+    for (const count of this.#pools) {
+      const { open, draining, inFlight, waiting } = count();
+      pools.open += open;
+      pools.draining += draining;
+      pools.inFlight += inFlight;
+      pools.waiting += waiting;
+    }
+    return { questions, hints, moves: this.#moves, freshness: this.freshness, pools };
+  }
+
   /**
-   * Stops asking and ends every waiter with `ERR_CLOSED`. Emits `closed` as the last event; once the promise settled
+   * Ends every waiter with `ERR_CLOSED`, aborts the workers and waits for them, drains the dispatchers, destroys the
+   * sockets of `connect` and stops asking. Emits `closed` as the last event; once the promise settled
    * nothing is emitted and no socket, timer or listener is left. Calling it again gives the same promise.
    */
   close(): Promise<void> {
@@ -322,6 +413,8 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#closing.abort(new PeerDiscoveryError('ERR_CLOSED', `the peer discovery of ${this.#subject()} is closed`));
+    // Workers end and dispatchers drain while the belief is still there; they take themselves out of the set.
+    await Promise.all([...this.#beforeClose].map((end) => end()));
     await this.#watcher.close();
     this.#client.close();
     this.emit('closed');
@@ -373,6 +466,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
       events.unshift(['freshnessChanged', Object.freeze({ previous: freshness.before, current: this.freshness })]);
     }
     for (const [name, ...args] of events) {
+      if (name === 'peerMoved') this.#moves += 1;
       debug('%s %s', name, this.#topology.version);
       this.emit(name, ...(args as never));
     }
@@ -408,6 +502,42 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
     return { statefulSet, serviceName, port: this.#options.portNumber };
   }
 
+  #report(ordinal: number, what: 'unreachable' | 'stranger', address: string): void {
+    this.#schedule(() => {
+      const now = performance.now();
+      const isCurrent = this.#topology.peer(ordinal)?.addresses.some((one) => one.address === address);
+      const decision = (what === 'stranger' ? bar : doubt)(this.#belief, ordinal, address, now);
+      this.#transition(decision, 'answer', now);
+      if (isCurrent === true && ordinal !== this.identity.ordinal) this.#watcher.hint(ordinal, address);
+    });
+  }
+
+  // ---- connections -------------------------------------------------------------------------------------------------
+
+  #addressSource(): AddressSource {
+    return {
+      statefulSet: this.identity.statefulSet,
+      serviceName: this.identity.serviceName,
+      topology: () => this.#topology,
+      subscribe: (onChange) => enter(this.#changed, onChange),
+      report: (ordinal, what, address) => {
+        this.#report(ordinal, what, address);
+      },
+      hold,
+      await: () => {
+        const [release, unwatch] = [hold(), this.#watcher.await()];
+        return () => {
+          release();
+          unwatch();
+        };
+      },
+      timeoutError: (what, elapsedMs, target, cause) => this.#timeoutError(what, elapsedMs, target, cause),
+      closing: this.#closing.signal,
+      beforeClose: (end) => enter(this.#beforeClose, end),
+      countPools: (pools) => enter(this.#pools, pools),
+    };
+  }
+
   // ---- waiters -----------------------------------------------------------------------------------------------------
 
   async #waitForLower(options: WaitOptions | undefined): Promise<readonly Peer[]> {
@@ -440,10 +570,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
     try {
       return await waitUntil(
         {
-          subscribe: (onChange) => {
-            this.#changed.add(onChange);
-            return () => this.#changed.delete(onChange);
-          },
+          subscribe: (onChange) => enter(this.#changed, onChange),
           isFresh: () => this.#belief.freshness.state !== 'stale',
           timeoutError: (elapsedMs) => this.#timeoutError(what, elapsedMs, about),
           closing: this.#closing.signal,
@@ -457,7 +584,12 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
     }
   }
 
-  #timeoutError(what: string, elapsedMs: number, about: CheckedTarget | undefined): PeerDiscoveryError {
+  #timeoutError(
+    what: string,
+    elapsedMs: number,
+    about: CheckedTarget | undefined,
+    cause?: unknown,
+  ): PeerDiscoveryError {
     const { lastFailure } = this.#belief.freshness;
     const explanation = this.#explain(about);
     const others = this.#topology.peers.filter((peer) => !peer.isSelf).length;
@@ -469,6 +601,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null> extends Guard
         topology: this.#topology,
         lastFailure,
         explanation: explanation.text,
+        cause,
         ...(typeof about === 'object' ? { podName: about.podName } : {}),
       },
     );
@@ -541,12 +674,27 @@ function isThere(peer: Peer): boolean {
 
 /** Polling keeps no process alive; a promise that the caller holds does. */
 async function keepingAlive<Value>(promise: Promise<Value>): Promise<Value> {
-  const held = setInterval(() => undefined, 0x7fff_ffff);
+  const release = hold();
   try {
     return await promise;
   } finally {
-    clearInterval(held);
+    release();
   }
+}
+
+/** Keeps the process alive until the returned function is called. */
+function hold(): () => void {
+  const held = setInterval(() => undefined, 0x7fff_ffff);
+  return () => {
+    clearInterval(held);
+  };
+}
+
+function enter<Entry>(set: Set<Entry>, entry: Entry): () => void {
+  set.add(entry);
+  return () => {
+    set.delete(entry);
+  };
 }
 
 function ofFamily(addresses: readonly string[], family: Family): string | null {

@@ -1,5 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
+import type { QuestionMessage } from '../diagnostics.ts';
+import { channels } from '../diagnostics.ts';
 import type { Observations } from '../topology/explanation.ts';
 import type { DnsClient, Outcome } from '../dns/client.ts';
 import type { Question } from '../dns/message.ts';
@@ -33,6 +35,18 @@ export interface WatcherOptions {
   readonly deadlineMs: number;
 }
 
+/** How DNS questions ended, each counted once however many servers were asked. */
+export interface QuestionCounts {
+  /** Records came. */
+  readonly found: number;
+  /** No such name. */
+  readonly nxdomain: number;
+  /** The name has no such record. */
+  readonly nodata: number;
+  /** No answer that can be used. */
+  readonly failed: number;
+}
+
 /** Questions in flight: 500 at once overflow a UDP socket's buffer, and each loss costs a timeout. */
 const parallelQuestions = 32;
 const reconsiderMs = 1_000;
@@ -54,6 +68,7 @@ export class Watcher {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | null = null;
   #hint: Promise<void> | null = null;
+  readonly #counts = { found: 0, nxdomain: 0, nodata: 0, failed: 0, hints: 0 };
   #waiters = 0;
   #failures = 0;
   #quietSince: number;
@@ -74,6 +89,11 @@ export class Watcher {
   /** What the newest round saw of the Service. */
   get observations(): Observations {
     return this.#observations;
+  }
+
+  /** How many questions ended how, and how many were asked for hints. */
+  get counts(): QuestionCounts & { readonly hints: number } {
+    return this.#counts;
   }
 
   /** Asks the first round, soon. */
@@ -208,7 +228,8 @@ export class Watcher {
     const { scope } = this.#options;
     const now = performance.now();
     const asking = askHint(scope, this.#believer.wants(now), this.#memory, ordinals, now);
-    const { result: round } = await this.#run(asking);
+    const { result: round, cost } = await this.#run(asking);
+    this.#counts.hints += cost.questions;
     if (this.#closing.signal.aborted) return;
     debug('hint: %s', verdict(round));
     if (this.#believer.take(round, performance.now())) this.#quietSince = performance.now();
@@ -248,10 +269,7 @@ export class Watcher {
       for (let index = next++; index < questions.length; index = next++) {
         const question = questions[index];
         if (question === undefined) return;
-        const outcome = await this.#options.client.ask(question, { deadline, signal: this.#closing.signal });
-        this.#noteNegative(outcome);
-        debug('%s %s: %s', question.type, question.name, outcome.kind === 'failed' ? outcome.failure : outcome.kind);
-        outcomes[index] = outcome;
+        outcomes[index] = await this.#ask(question, deadline);
       }
     };
     try {
@@ -260,6 +278,26 @@ export class Watcher {
     } catch (error) {
       if (this.#closing.signal.aborted) return [];
       throw error;
+    }
+  }
+
+  /** Every start has one end, also where the library is closed meanwhile. */
+  async #ask(question: Question, deadline: number): Promise<Outcome> {
+    const message: QuestionMessage = { name: question.name, type: question.type };
+    const startedAt = performance.now();
+    channels.questionStart.publish(message);
+    message.outcome = 'abandoned';
+    try {
+      const outcome = await this.#options.client.ask(question, { deadline, signal: this.#closing.signal });
+      message.outcome = outcome.kind;
+      if (outcome.kind === 'failed') message.reason = outcome.failure.reason;
+      this.#counts[outcome.kind] += 1;
+      this.#noteNegative(outcome);
+      debug('%s %s: %s', question.type, question.name, outcome.kind === 'failed' ? outcome.failure : outcome.kind);
+      return outcome;
+    } finally {
+      message.durationMs = performance.now() - startedAt;
+      channels.questionEnd.publish(message);
     }
   }
 

@@ -1,0 +1,162 @@
+import type { Socket } from 'node:net';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { PeerDiscoveryError, optionError } from '../errors.ts';
+import type { CheckedTarget, Target } from '../topology/target.ts';
+import type { Addresses, Endpoint } from './addresses.ts';
+import { retryDelay } from './addresses.ts';
+import { dial } from './dial.ts';
+
+/** Options of `connect`. */
+export interface ConnectOptions {
+  /** The port. Default: what SRV gives for the peer, or the library's option `port`. */
+  readonly port?: number;
+  /** TLS: `true`, or options of `tls.connect`. The server name is the stable name unless they say otherwise. */
+  readonly tls?: boolean | ConnectionOptions;
+  /** Ends the attempt; its reason is thrown as it is. Does nothing to a connection that was made. */
+  readonly signal?: AbortSignal;
+  /** How long to try, in milliseconds, all attempts together. Default 30 000. */
+  readonly timeoutMs?: number;
+}
+
+/** An attempt at one address is given up after so long; the next is at the address that the peer has then. */
+const attemptMs = 2_000;
+const outOfTime = Symbol('out of time');
+
+/**
+ * Connects to a target: retries at the address that the peer has then, until the time is over. The socket is destroyed
+ * with `ERR_PEER_MOVED` (`ERR_PEER_REMOVED`, `ERR_CLOSED`) as soon as the address it uses is lost.
+ */
+export async function connect(
+  addresses: Addresses,
+  target: Target,
+  options: ConnectOptions = {},
+): Promise<Socket | TLSSocket> {
+  const checked = addresses.check(target);
+  const { port, tls, signal, timeoutMs } = checkConnectOptions(options);
+  const { source } = addresses;
+  source.closing.throwIfAborted();
+  signal?.throwIfAborted();
+  const startedAt = performance.now();
+  const ending = new AbortController();
+  const onAbort = (): void => {
+    ending.abort(source.closing.aborted ? source.closing.reason : signal?.reason);
+  };
+  const timer = setTimeout(() => {
+    ending.abort(outOfTime);
+  }, timeoutMs);
+  source.closing.addEventListener('abort', onAbort);
+  signal?.addEventListener('abort', onAbort);
+  const release = source.await();
+  let lastError: unknown;
+  try {
+    for (let failures = 0; ;) {
+      const endpoint = addresses.pick(checked);
+      if (endpoint === null) {
+        await addresses.changed(ending.signal);
+        continue;
+      }
+      const at = portOf(endpoint, port);
+      try {
+        const socket = await attempt(endpoint, at, tls, ending.signal);
+        addresses.worked(endpoint.address);
+        if (bind(addresses, endpoint, socket)) return socket;
+        continue;
+      } catch (error) {
+        ending.signal.throwIfAborted();
+        lastError = error;
+        addresses.failed(endpoint, error);
+      }
+      failures += 1;
+      await addresses.changed(ending.signal, retryDelay(failures, Math.random()));
+    }
+  } catch (error) {
+    if (error !== outOfTime) throw error;
+    const what = lastError === undefined ? `no ${nameOf(checked)}` : `no connection to ${nameOf(checked)}`;
+    throw source.timeoutError(what, performance.now() - startedAt, checked, lastError);
+  } finally {
+    clearTimeout(timer);
+    source.closing.removeEventListener('abort', onAbort);
+    signal?.removeEventListener('abort', onAbort);
+    release();
+  }
+}
+
+/** The port to use, or the error that names what is missing. */
+export function portOf({ peer }: Endpoint, port: number | null): number {
+  const used = port ?? peer.port;
+  if (used !== null) return used;
+  throw optionError('port', undefined, `a number: DNS gives no port of ${peer.stableName}`);
+}
+
+function attempt(
+  endpoint: Endpoint,
+  port: number,
+  tls: ConnectionOptions | null,
+  signal: AbortSignal,
+): Promise<Socket | TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = dial({
+      endpoint,
+      port,
+      tls,
+      timeoutMs: attemptMs,
+      settle: (error, connected) => {
+        signal.removeEventListener('abort', onAbort);
+        if (error === null) resolve(connected);
+        else reject(error);
+      },
+    });
+    const onAbort = (): void => {
+      socket.destroy();
+    };
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+  });
+}
+
+/** Watches over a connected socket until it closes. False where its address was lost while it was being made. */
+function bind(addresses: Addresses, endpoint: Endpoint, socket: Socket | TLSSocket): boolean {
+  const { peer, address } = endpoint;
+  const { source } = addresses;
+  if (!addresses.holds(peer.podName, address)) {
+    socket.destroy();
+    return false;
+  }
+  const look = (): void => {
+    if (source.closing.aborted || !addresses.holds(peer.podName, address)) socket.destroy(addresses.lost(endpoint));
+  };
+  const unsubscribe = source.subscribe(look);
+  source.closing.addEventListener('abort', look);
+  socket.once('error', (error: Error) => {
+    if (!(error instanceof PeerDiscoveryError)) addresses.failed(endpoint, error);
+  });
+  socket.once('close', () => {
+    unsubscribe();
+    source.closing.removeEventListener('abort', look);
+  });
+  return true;
+}
+
+function nameOf(target: CheckedTarget): string {
+  return typeof target === 'object' ? target.podName : target;
+}
+
+function checkConnectOptions(options: ConnectOptions): {
+  readonly port: number | null;
+  readonly tls: ConnectionOptions | null;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+} {
+  const { port, tls = false, signal, timeoutMs = 30_000 } = options;
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
+    throw optionError('port', port, 'a number from 1 to 65535');
+  }
+  if (typeof tls !== 'boolean' && (typeof tls !== 'object' || (tls as unknown) === null)) {
+    throw optionError('tls', tls, 'true, false or options of tls.connect');
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > 0x7fff_ffff) {
+    throw optionError('timeoutMs', timeoutMs, 'an integer from 0 to 2147483647');
+  }
+  return { port: port ?? null, tls: tls === false ? null : tls === true ? {} : tls, signal, timeoutMs };
+}

@@ -1,0 +1,70 @@
+import type { Socket } from 'node:net';
+import { connect as connectTcp } from 'node:net';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionMessage } from '../diagnostics.ts';
+import { channels } from '../diagnostics.ts';
+import type { Endpoint } from './addresses.ts';
+
+/** How to make one connection. */
+export interface Dialling {
+  readonly endpoint: Endpoint;
+  readonly port: number;
+  /** TLS options; the server name is the stable name unless they say otherwise. */
+  readonly tls: ConnectionOptions | null;
+  readonly timeoutMs: number;
+  /** Called once: with the connected socket (TLS: handshake finished and verified), or with what failed. */
+  readonly settle: (error: Error | null, socket: Socket | TLSSocket) => void;
+}
+
+/**
+ * Makes one connection to one address: no names, no second address, an exact timeout. Returns the socket at once, so
+ * that whoever loses interest can destroy it.
+ */
+export function dial({ endpoint, port, tls, timeoutMs, settle }: Dialling): Socket | TLSSocket {
+  const { peer, address } = endpoint;
+  const socket =
+    tls === null
+      ? connectTcp({ host: address, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 })
+      : connectTls({ servername: peer.stableName, ...tls, host: address, port });
+  if (tls !== null) socket.setNoDelay(true).setKeepAlive(true, 60_000);
+  const message: ConnectionMessage = { podName: peer.podName, address, port };
+  const startedAt = performance.now();
+  channels.connectionStart.publish(message);
+  let isSettled = false;
+  let failure: Error | undefined;
+  const end = (error: Error | null): void => {
+    if (isSettled) return;
+    isSettled = true;
+    clearTimeout(timer);
+    message.connected = error === null;
+    settle(error, socket);
+  };
+  const timer = setTimeout(() => {
+    const error = Object.assign(
+      new Error(`no connection to ${peer.podName} at ${address}:${port} in ${timeoutMs} ms`),
+      {
+        code: 'ETIMEDOUT',
+        syscall: 'connect',
+        address,
+        port,
+      },
+    );
+    socket.destroy(error);
+  }, timeoutMs);
+  socket.once(tls === null ? 'connect' : 'secureConnect', () => {
+    end(null);
+  });
+  // Stays for the life of the socket: an error after the owner has left it must not end the process.
+  socket.on('error', (error: Error) => {
+    failure = error;
+    end(error);
+  });
+  socket.once('close', () => {
+    end(failure ?? Object.assign(new Error('the connection was closed before it was made'), { code: 'ECONNABORTED' }));
+    if (failure !== undefined) message.error = failure;
+    message.durationMs = performance.now() - startedAt;
+    channels.connectionEnd.publish(message);
+  });
+  return socket;
+}

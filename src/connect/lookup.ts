@@ -1,0 +1,83 @@
+import type { LookupAddress, LookupOptions } from 'node:dns';
+import { lookup as systemLookup } from 'node:dns';
+import type { CheckedTarget } from '../topology/target.ts';
+import type { Addresses } from './addresses.ts';
+
+type OneCallback = (error: NodeJS.ErrnoException | null, address: string, family: number) => void;
+type AllCallback = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
+type AnyCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
+
+/**
+ * A function in the shape of `dns.lookup`, for `net.connect`, `tls.connect`, `http.Agent`, undici's `connect` and
+ * drivers. Targets (`'primary'`, `'replica'`, `'any'`, `'web-1'`) and stable names are answered from memory, on a
+ * later tick: one peer, its addresses only. Other names go to the system's lookup.
+ *
+ * Fails as Node's does (`code: 'ENOTFOUND'`, `hostname`, `syscall`), with the {@link PeerDiscoveryError} as `cause`;
+ * never with an empty success.
+ */
+export interface PeerLookup {
+  /** Gives one address. */
+  (hostname: string, callback: OneCallback): void;
+  /** Gives one address of that family. */
+  (hostname: string, family: number, callback: OneCallback): void;
+  /** Gives all addresses of the peer. */
+  (hostname: string, options: LookupOptions & { all: true }, callback: AllCallback): void;
+  /** Gives one address, or all where the options ask for all. */
+  (hostname: string, options: LookupOptions, callback: AnyCallback): void;
+}
+
+/** Makes the lookup function. */
+export function createLookup(addresses: Addresses): PeerLookup {
+  return (hostname: string, given: unknown, callback?: unknown): void => {
+    const [options, done] = typeof given === 'function' ? [{}, given] : [given, callback];
+    if (typeof hostname !== 'string' || typeof done !== 'function') {
+      // What is no call of lookup fails as the system's does.
+      systemLookup(hostname, given as LookupOptions, callback as AnyCallback);
+      return;
+    }
+    const target = addresses.named(hostname);
+    if (target === null) {
+      systemLookup(hostname, (options ?? {}) as LookupOptions, done as AnyCallback);
+      return;
+    }
+    // A number in place of options: dgram does so.
+    const { family, all, order } = (
+      typeof options === 'number' ? { family: options } : (options ?? {})
+    ) as LookupOptions;
+    const found = find(addresses, target, familyOf(family), order === 'ipv6first');
+    const failure = found.length === 0 ? notFound(hostname, addresses.nowhere(target)) : null;
+    // A later tick, as a caller of dns.lookup can expect.
+    queueMicrotask(() => {
+      const [first] = found;
+      // With `all`, an empty success would crash the process inside net.
+      if (failure !== null || first === undefined) (done as OneCallback)(failure, '', 0);
+      else if (all === true) (done as AllCallback)(null, found);
+      else (done as OneCallback)(null, first.address, first.family);
+    });
+  };
+}
+
+function find(addresses: Addresses, target: CheckedTarget, family: 0 | 4 | 6, isSixFirst: boolean): LookupAddress[] {
+  if (addresses.source.closing.aborted) return [];
+  const endpoint = addresses.pick(target);
+  if (endpoint === null) return [];
+  const all = endpoint.peer.addresses.filter((one) => family === 0 || one.family === family);
+  if (isSixFirst) all.sort((one, other) => other.family - one.family);
+  // What failed lately comes last.
+  else all.sort((one, other) => Number(other.address === endpoint.address) - Number(one.address === endpoint.address));
+  return all.map((one) => ({ address: one.address, family: one.family }));
+}
+
+function familyOf(family: LookupOptions['family']): 0 | 4 | 6 {
+  if (family === 4 || family === 'IPv4') return 4;
+  return family === 6 || family === 'IPv6' ? 6 : 0;
+}
+
+function notFound(hostname: string, cause: Error): NodeJS.ErrnoException {
+  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`, { cause }), {
+    code: 'ENOTFOUND',
+    errno: -3008,
+    syscall: 'getaddrinfo',
+    hostname,
+  });
+}

@@ -1,0 +1,273 @@
+import type { Dispatcher } from 'undici';
+import { errors } from 'undici';
+import type { Addresses, Endpoint } from '../connect/addresses.ts';
+import { retryDelay } from '../connect/addresses.ts';
+import { PeerDiscoveryError } from '../errors.ts';
+import type { Attempt } from './attempt.ts';
+import { LegacyAttempt, ModernAttempt } from './attempt.ts';
+import { failHandler, isOlderStyle, startHandler } from './handler.ts';
+import type { PeerPool } from './peer-pool.ts';
+import type { Route } from './route.ts';
+
+/** Whoever has the pools. */
+export interface Switchboard {
+  readonly addresses: Addresses;
+  /** How long what was not sent is tried again. */
+  readonly waitMs: number;
+  /** The error of a dispatcher that is closed; `null` while it is open. */
+  readonly closed: Error | null;
+  /** The pool of an endpoint. May throw: no port. */
+  poolFor(route: Route, endpoint: Endpoint): PeerPool;
+  /** The call waits for a change, until it is taken back. */
+  wait(call: Call): void;
+  /** It waits no longer. */
+  unwait(call: Call): void;
+}
+
+/**
+ * One request of a caller: as many attempts as it takes until one is sent, then that one to its end. The caller's
+ * handler hears one start and one end, whatever happens in between.
+ */
+export class Call {
+  readonly route: Route;
+  readonly handler: Dispatcher.DispatchHandler;
+  /** What a handler of the newer style gets in place of an attempt's controller. */
+  readonly controller: CallController;
+  readonly #board: Switchboard;
+  readonly #options: Dispatcher.DispatchOptions;
+  readonly #startedAt = performance.now();
+  readonly #tried = new Set<string>();
+  #attempt: Attempt | null = null;
+  #failures = 0;
+  #lastError: Error | null = null;
+  #lastAddress: string | null = null;
+  #isEnded = false;
+  #deadline: NodeJS.Timeout | undefined;
+  #pause: NodeJS.Timeout | undefined;
+
+  constructor(
+    board: Switchboard,
+    route: Route,
+    options: Dispatcher.DispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+  ) {
+    this.#board = board;
+    this.route = route;
+    this.#options = options;
+    this.handler = handler;
+    this.controller = new CallController(this);
+  }
+
+  /** Tells the caller that the request has begun, so that it can abort while it waits, and goes on. */
+  start(): void {
+    const { body } = this.#options;
+    if (isStream(body)) body.on('error', this.#onBodyError);
+    startHandler(this.handler, this.controller, this.abort);
+    this.next();
+  }
+
+  /** The next attempt, or a wait for somewhere to go. */
+  next(): void {
+    if (this.#isEnded) return;
+    clearTimeout(this.#pause);
+    const board = this.#board;
+    board.unwait(this);
+    if (board.closed !== null) {
+      this.fail(board.closed);
+      return;
+    }
+    const endpoint = board.addresses.pick(this.route.target);
+    if (endpoint === null) {
+      this.#wait();
+      return;
+    }
+    let pool: PeerPool;
+    try {
+      pool = board.poolFor(this.route, endpoint);
+    } catch (error) {
+      this.fail(error as Error);
+      return;
+    }
+    this.#tried.add(endpoint.address);
+    this.#lastAddress = endpoint.address;
+    this.#attempt = isOlderStyle(this.handler) ? new LegacyAttempt(this, pool) : new ModernAttempt(this, pool);
+    this.#attempt.dispatch(this.#options);
+  }
+
+  /** After a change of the belief: a call that pauses goes on only if there is a new place to go to. */
+  reconsider(): void {
+    if (this.#pause !== undefined && this.#board.addresses.pick(this.route.target)?.address === this.#lastAddress)
+      return;
+    this.next();
+  }
+
+  /** An attempt came to nothing before anything was sent. */
+  unsent(endpoint: Endpoint, error: Error): void {
+    this.#attempt = null;
+    const { addresses } = this.#board;
+    this.#failures += 1;
+    this.#lastError = error;
+    addresses.failed(endpoint, error);
+    if (this.#isEnded) return;
+    const now = addresses.source.topology().peer(endpoint.peer.podName);
+    if (typeof this.route.target === 'object' && now?.presence === 'missing') {
+      // It is probably gone. Whoever needs it now has waited long enough.
+      this.#giveUp();
+      return;
+    }
+    const next = addresses.pick(this.route.target);
+    if (next !== null && !this.#tried.has(next.address)) {
+      this.next();
+      return;
+    }
+    this.#wait(retryDelay(this.#failures, Math.random()));
+  }
+
+  /** Another pod refused the request. True if it will be sent again. */
+  refused(endpoint: Endpoint, by: string): boolean {
+    const { addresses } = this.#board;
+    const { podName, stableName } = endpoint.peer;
+    const message = `${by} answered at ${endpoint.address}, which was the address of ${podName}`;
+    this.#lastError = new PeerDiscoveryError('ERR_STRANGER', message, { podName, stableName });
+    const canResend = isResendable(this.#options.body);
+    if (canResend) this.#attempt = null;
+    addresses.source.report(endpoint.peer.ordinal, 'stranger', endpoint.address);
+    return canResend;
+  }
+
+  /** The address is lost before anything was sent. */
+  moved(): void {
+    this.#attempt = null;
+    this.next();
+  }
+
+  /** What the caller's handler was given to abort with. */
+  readonly abort = (reason?: unknown): void => {
+    if (this.#isEnded) return;
+    const error =
+      reason instanceof Error || reason !== undefined ? (reason as Error) : new errors.RequestAbortedError();
+    if (this.#attempt?.isSent === true) {
+      this.#attempt.abort(error);
+      return;
+    }
+    this.fail(error);
+  };
+
+  /** The end, badly. */
+  fail(error: Error): void {
+    if (this.#isEnded) return;
+    this.end();
+    failHandler(this.handler, this.controller, error);
+  }
+
+  /** The end: nothing is left of the call. */
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#pause);
+    this.#board.unwait(this);
+    this.#attempt?.leave();
+    this.#attempt = null;
+    const { body } = this.#options;
+    // A stream that is destroyed with the error of the call tells of it later.
+    if (isStream(body)) setImmediate(() => body.off('error', this.#onBodyError));
+  }
+
+  #wait(pauseMs?: number): void {
+    const left = this.#startedAt + this.#board.waitMs - performance.now();
+    if (left <= 0) {
+      this.#giveUp();
+      return;
+    }
+    this.#deadline ??= setTimeout(() => {
+      this.#giveUp();
+    }, left);
+    this.#pause =
+      pauseMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            this.next();
+          }, pauseMs);
+    this.#board.wait(this);
+  }
+
+  /** An attempt that is sent has no deadline here: it has undici's time-outs, and the caller's signal. */
+  #giveUp(): void {
+    if (this.#attempt?.isSent === true) return;
+    const { addresses } = this.#board;
+    const { target } = this.route;
+    const elapsedMs = performance.now() - this.#startedAt;
+    const name = typeof target === 'object' ? target.podName : target;
+    const last = this.#lastError;
+    if (last instanceof PeerDiscoveryError) this.fail(last);
+    else if (last === null) this.fail(addresses.nowhere(target, elapsedMs));
+    else this.fail(addresses.source.timeoutError(`no connection to ${name}`, elapsedMs, target, last));
+  }
+
+  readonly #onBodyError = (error: Error): void => {
+    if (this.#attempt?.isSent !== true) this.fail(error);
+  };
+}
+
+/** Hands on to the controller of the attempt that is under way. */
+export class CallController implements Dispatcher.DispatchController {
+  readonly #call: Call;
+  #inner: Dispatcher.DispatchController | null = null;
+  #reason: Error | null = null;
+  #isAborted = false;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  /** The attempt that is sent. */
+  bind(inner: Dispatcher.DispatchController): void {
+    this.#inner = inner;
+  }
+
+  get aborted(): boolean {
+    return this.#isAborted || (this.#inner?.aborted ?? false);
+  }
+
+  get paused(): boolean {
+    return this.#inner?.paused ?? false;
+  }
+
+  get reason(): Error | null {
+    return this.#reason ?? this.#inner?.reason ?? null;
+  }
+
+  get rawHeaders(): Exclude<Dispatcher.DispatchController['rawHeaders'], undefined> {
+    return this.#inner?.rawHeaders ?? null;
+  }
+
+  get rawTrailers(): Exclude<Dispatcher.DispatchController['rawTrailers'], undefined> {
+    return this.#inner?.rawTrailers ?? null;
+  }
+
+  abort(reason: Error): void {
+    if (this.#isAborted) return;
+    this.#isAborted = true;
+    this.#reason = reason;
+    this.#call.abort(reason);
+  }
+
+  pause(): void {
+    this.#inner?.pause();
+  }
+
+  resume(): void {
+    this.#inner?.resume();
+  }
+}
+
+function isStream(body: unknown): body is NodeJS.ReadableStream {
+  return typeof body === 'object' && body !== null && 'pipe' in body && typeof body.pipe === 'function';
+}
+
+/** Streams and iterators give what they have once. */
+function isResendable(body: unknown): boolean {
+  if (body === null || body === undefined || typeof body === 'string') return true;
+  return body instanceof Uint8Array || body instanceof ArrayBuffer || ArrayBuffer.isView(body) || body instanceof Blob;
+}

@@ -1,0 +1,322 @@
+import type { ConnectionOptions } from 'node:tls';
+import type { Pool, RequestInfo, RequestInit, Response } from 'undici';
+import { Dispatcher, fetch } from 'undici';
+import type { Addresses, Connectable, Endpoint, PoolStats } from '../connect/addresses.ts';
+import { addressesOf } from '../connect/addresses.ts';
+import { portOf } from '../connect/connect.ts';
+import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
+import type { Switchboard } from './call.ts';
+import { Call } from './call.ts';
+import { failHandler } from './handler.ts';
+import { PeerPool } from './peer-pool.ts';
+import type { Route } from './route.ts';
+import { routeOf } from './route.ts';
+
+/** Options of {@link PeerDispatcher}. */
+export interface PeerDispatcherOptions {
+  /** The port of every peer. A port in the origin comes first. Default: what SRV gives for the peer. */
+  readonly port?: number;
+  /**
+   * How long a request that was not yet sent is tried again, at the same or at the peer's new address, in milliseconds.
+   * A signal of the caller is obeyed meanwhile. Default 5 000.
+   */
+  readonly waitMs?: number;
+  /** How long one connection may take to come about, TLS included, in milliseconds. Default 2 000. */
+  readonly connectTimeoutMs?: number;
+  /** How long a request under way may go on at an address that was lost, in milliseconds. Default 5 000. */
+  readonly drainMs?: number;
+  /** Options of each peer's undici Pool: `connections`, `pipelining`, `headersTimeout`, `keepAliveTimeout` and so on. */
+  readonly pool?: Omit<Pool.Options, 'connect' | 'factory' | 'socketPath' | 'interceptors'>;
+  /** Options of `tls.connect`, for https origins: `ca`, `cert`, `key` and so on. The server name is the stable name. */
+  readonly tls?: ConnectionOptions;
+}
+
+/**
+ * The codes after which a request can be sent again, as undici's retry interceptor and `RetryAgent` want them: their own
+ * and `ERR_PEER_MOVED`, with which a request under way ends when its pod is gone.
+ *
+ * ```ts
+ * dispatcher.compose(interceptors.retry({ errorCodes: [...retryableErrorCodes] }));
+ * ```
+ */
+export const retryableErrorCodes: readonly string[] = Object.freeze([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'ERR_PEER_MOVED',
+]);
+
+/**
+ * An undici Dispatcher whose hosts are peers: `http://primary`, `http://replica`, `http://any`, `http://web-1`, and the
+ * stable name. Connections follow the name: a request goes to the address that the peer has when it is sent. Host and
+ * TLS server name are the stable name. What was not sent yet is tried again inside; what a stranger's identity guard
+ * refuses is sent again if its body can be. Works with undici's `request`, `stream`, `upgrade` and `fetch`, with the
+ * built-in `fetch`, with `RetryAgent` and `compose(...)`.
+ *
+ * Errors: `ERR_UNKNOWN_PEER` for another origin, `ERR_NO_PRIMARY`, `ERR_NO_ADDRESS` and `ERR_TIMEOUT` after `waitMs`,
+ * `ERR_STRANGER` where only another pod answers, `ERR_PEER_MOVED` for what was under way, `ERR_OPTION` without a port,
+ * `ERR_CLOSED`. fetch wraps them: `PeerDiscoveryError.from(error)` finds them.
+ */
+export class PeerDispatcher extends Dispatcher {
+  readonly #addresses: Addresses;
+  readonly #options: Required<Omit<PeerDispatcherOptions, 'port'>> & { readonly port: number | null };
+  readonly #board: Switchboard;
+  readonly #routes = new Map<string, Route>();
+  readonly #pools = new Map<string, PeerPool>();
+  readonly #draining = new Map<PeerPool, Promise<void>>();
+  readonly #waiting = new Set<Call>();
+  readonly #leave: readonly (() => void)[];
+  #release: (() => void) | null = null;
+  #closed: Error | null = null;
+  #end: Promise<void> | null = null;
+
+  /**
+   * @param peers - what `discoverPeers()` or `observePeers()` gave; closing it closes the dispatcher
+   * @throws {@link PeerDiscoveryError} `ERR_OPTION`; `ERR_CLOSED`
+   */
+  constructor(peers: Connectable, options: PeerDispatcherOptions = {}) {
+    super();
+    this.#options = checkDispatcherOptions(options);
+    const addresses = addressesOf(peers);
+    const { source } = addresses;
+    source.closing.throwIfAborted();
+    this.#addresses = addresses;
+    this.#board = this.#switchboard();
+    this.#leave = [
+      source.subscribe(() => {
+        this.#onChange();
+      }),
+      source.beforeClose(() => this.#shut(this.#options.drainMs)),
+      source.countPools(() => this.#stats()),
+    ];
+  }
+
+  /** @internal */
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    let route: Route;
+    try {
+      if (this.#closed !== null) throw this.#closed;
+      route = this.#routeOf(options.origin);
+    } catch (error) {
+      failHandler(handler, nobodysController(error as Error), error as Error);
+      return true;
+    }
+    new Call(this.#board, route, options, handler).start();
+    return true;
+  }
+
+  /** Undici's `fetch` through this dispatcher. */
+  fetch(input: RequestInfo, init?: RequestInit): Promise<Response> {
+    return fetch(input, { ...init, dispatcher: this });
+  }
+
+  /**
+   * For the built-in `fetch`, whose types know another undici than this one: `fetch(url, { ...dispatcher.forFetch })`.
+   */
+  get forFetch(): globalThis.RequestInit {
+    return { dispatcher: this } as unknown as globalThis.RequestInit;
+  }
+
+  /** Takes nothing new, lets what is under way finish, however long it takes, and resolves. */
+  override close(): Promise<void>;
+  override close(callback: () => void): void;
+  override close(callback?: () => void): Promise<void> | void {
+    return settle(this.#shut(null), callback);
+  }
+
+  /** Ends everything now: requests under way end with the error. */
+  override destroy(error?: Error | null): Promise<void>;
+  override destroy(callback: () => void): void;
+  override destroy(error: Error | null, callback: () => void): void;
+  override destroy(error?: Error | null | (() => void), callback?: () => void): Promise<void> | void {
+    const given = typeof error === 'function' ? null : (error ?? null);
+    const pools = [...this.#pools.values(), ...this.#draining.keys()];
+    const shut = this.#shut(0, given);
+    const end = Promise.all([shut, ...pools.map((pool) => pool.destroy(given ?? this.#closed))]);
+    return settle(
+      end.then(() => undefined),
+      typeof error === 'function' ? error : callback,
+    );
+  }
+
+  /** It takes nothing new. */
+  get closed(): boolean {
+    return this.#closed !== null;
+  }
+
+  #switchboard(): Switchboard {
+    const closed = (): Error | null => this.#closed;
+    return {
+      addresses: this.#addresses,
+      waitMs: this.#options.waitMs,
+      get closed(): Error | null {
+        return closed();
+      },
+      poolFor: (route, endpoint) => this.#poolFor(route, endpoint),
+      wait: (call) => {
+        this.#waiting.add(call);
+        this.#release ??= this.#addresses.source.await();
+      },
+      unwait: (call) => {
+        if (!this.#waiting.delete(call) || this.#waiting.size > 0) return;
+        this.#release?.();
+        this.#release = null;
+      },
+    };
+  }
+
+  #routeOf(origin: string | URL | undefined): Route {
+    const key = String(origin);
+    const known = this.#routes.get(key);
+    if (known !== undefined) return known;
+    const route = routeOf(origin, this.#addresses);
+    // Callers may make up names without end.
+    if (this.#routes.size >= 1_000) this.#routes.clear();
+    this.#routes.set(key, route);
+    return route;
+  }
+
+  #poolFor(route: Route, endpoint: Endpoint): PeerPool {
+    const { peer, address } = endpoint;
+    const port = portOf(endpoint, route.port ?? this.#options.port);
+    const key = `${route.protocol}${peer.podName}:${port} ${address}`;
+    const known = this.#pools.get(key);
+    if (known !== undefined) return known;
+    const pool = new PeerPool(this.#addresses, endpoint, route, port, this.#options);
+    pool.events
+      .on('connect', (origin, targets) => this.emit('connect', origin, [this, ...targets]))
+      .on('disconnect', (origin, targets, error) => this.emit('disconnect', origin, [this, ...targets], error))
+      .on('connectionError', (origin, targets, error) =>
+        this.emit('connectionError', origin, [this, ...targets], error),
+      );
+    this.#pools.set(key, pool);
+    return pool;
+  }
+
+  /** Nothing new goes to an address that the belief no longer holds; what was not sent goes elsewhere. */
+  #onChange(): void {
+    const toMove: Call[] = [];
+    for (const [key, pool] of this.#pools) {
+      const { peer, address } = pool.endpoint;
+      const now = this.#addresses.source.topology().peer(peer.podName);
+      const hasMoved = !this.#addresses.holds(peer.podName, address);
+      const hasOtherPort = now !== undefined && now.port !== peer.port && pool.port === peer.port;
+      const isLost = hasMoved || hasOtherPort;
+      for (const attempt of [...pool.unsent]) {
+        const { call } = attempt;
+        if (!isLost && this.#addresses.means(call.route.target, peer.podName)) continue;
+        attempt.leave();
+        toMove.push(call);
+      }
+      if (!isLost) continue;
+      this.#pools.delete(key);
+      const error = hasMoved ? this.#addresses.lost(pool.endpoint) : otherPort(pool, now?.port ?? null);
+      this.#drain(pool, pool.retire(error, this.#options.drainMs));
+    }
+    for (const call of toMove) call.moved();
+    for (const call of [...this.#waiting]) call.reconsider();
+  }
+
+  #drain(pool: PeerPool, end: Promise<void>): void {
+    this.#draining.set(
+      pool,
+      end.finally(() => this.#draining.delete(pool)),
+    );
+  }
+
+  /** @param graceMs - how long requests under way may go on; `null` for as long as it takes */
+  #shut(graceMs: number | null, error: Error | null = null): Promise<void> {
+    this.#end ??= this.#close(graceMs, error);
+    return this.#end;
+  }
+
+  async #close(graceMs: number | null, error: Error | null): Promise<void> {
+    const { closing, serviceName } = this.#addresses.source;
+    this.#closed = closing.aborted
+      ? (closing.reason as Error)
+      : (error ?? new PeerDiscoveryError('ERR_CLOSED', `the dispatcher of ${serviceName} is closed`));
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    for (const call of [...this.#waiting]) call.fail(this.#closed);
+    for (const pool of pools) {
+      if (graceMs !== null) for (const { call } of [...pool.unsent]) call.fail(this.#closed);
+      this.#drain(pool, graceMs === null ? pool.close() : pool.retire(this.#closed, graceMs));
+    }
+    await Promise.all(this.#draining.values());
+    for (const leave of this.#leave) leave();
+    this.#routes.clear();
+  }
+
+  #stats(): PoolStats {
+    const all = [...this.#pools.values(), ...this.#draining.keys()];
+    return {
+      open: this.#pools.size,
+      draining: this.#draining.size,
+      inFlight: all.reduce((sum, pool) => sum + pool.inFlight, 0),
+      waiting: all.reduce((sum, pool) => sum + pool.unsent.size, this.#waiting.size),
+    };
+  }
+}
+
+const maxTimerMs = 0x7fff_ffff;
+
+function checkDispatcherOptions(
+  options: unknown,
+): Required<Omit<PeerDispatcherOptions, 'port'>> & { readonly port: number | null } {
+  const given = section('options', options, ['port', 'waitMs', 'connectTimeoutMs', 'drainMs', 'pool', 'tls']);
+  const { port } = given;
+  if (port !== undefined && !isInteger(port, 1, 65_535)) throw optionError('port', port, 'a number from 1 to 65535');
+  const time = (name: string, otherwise: number, least: number): number => {
+    const value = given[name] ?? otherwise;
+    if (!isInteger(value, least, maxTimerMs))
+      throw optionError(name, value, `an integer from ${least} to ${maxTimerMs}`);
+    return value;
+  };
+  const pool = section('pool', given['pool'] ?? {}, null);
+  for (const name of ['connect', 'factory', 'socketPath', 'interceptors']) {
+    if (name in pool)
+      throw optionError(`pool.${name}`, pool[name], 'nothing: the dispatcher makes its connections itself');
+  }
+  return {
+    port: port ?? null,
+    waitMs: time('waitMs', 5_000, 0),
+    connectTimeoutMs: time('connectTimeoutMs', 2_000, 1),
+    drainMs: time('drainMs', 5_000, 0),
+    pool,
+    tls: section('tls', given['tls'] ?? {}, null),
+  };
+}
+
+function section(option: string, value: unknown, fields: readonly string[] | null): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw optionError(option, value, 'an object');
+  for (const [field, inner] of Object.entries(value)) {
+    if (fields?.includes(field) === false) throw unknownOptionError(field, inner, fields);
+  }
+  return value as Record<string, unknown>;
+}
+
+function isInteger(value: unknown, least: number, most: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
+}
+
+function otherPort({ endpoint, port }: PeerPool, now: number | null): PeerDiscoveryError {
+  const { podName, stableName } = endpoint.peer;
+  const message = `${podName} is no longer at port ${port} but at ${now ?? 'an unknown one'}`;
+  return new PeerDiscoveryError('ERR_PEER_MOVED', message, { podName, stableName });
+}
+
+function nobodysController(reason: Error): Dispatcher.DispatchController {
+  const nothing = (): void => undefined;
+  return { aborted: true, paused: false, reason, abort: nothing, pause: nothing, resume: nothing };
+}
+
+function settle(end: Promise<void>, callback: (() => void) | undefined): Promise<void> | void {
+  if (callback === undefined) return end;
+  void end.then(callback, callback);
+}

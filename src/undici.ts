@@ -1,0 +1,8 @@
+import './http/preload-builtin-fetch.ts';
+
+export { createIdentityGuard } from './http/identity-guard.ts';
+export { PeerDispatcher, retryableErrorCodes } from './http/peer-dispatcher.ts';
+
+export type { Connectable } from './connect/addresses.ts';
+export type { Guarded, IdentityGuard } from './http/identity-guard.ts';
+export type { PeerDispatcherOptions } from './http/peer-dispatcher.ts';
