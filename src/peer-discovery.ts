@@ -330,8 +330,9 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
    * `ERR_PEER_MOVED` (`ERR_PEER_REMOVED`, `ERR_CLOSED`) as soon as the address it uses is lost.
    *
    * @returns the connected socket; with `tls`, after the handshake
-   * @throws {@link PeerDiscoveryError} `ERR_TIMEOUT` with the last error as cause; `ERR_UNKNOWN_PEER`, `ERR_OPTION`,
-   *   `ERR_CLOSED`; the reason of the signal
+   * @throws {@link PeerDiscoveryError} after `timeoutMs`: `ERR_NO_PRIMARY` or `ERR_NO_ADDRESS` where there was nowhere to
+   *   connect to, `ERR_TIMEOUT` with the last error as cause where connections failed; `ERR_UNKNOWN_PEER`, `ERR_OPTION`
+   *   (also without a port), `ERR_CLOSED`; the reason of the signal
    */
   connect(target: Target, options: ConnectOptions & { readonly tls: true | object }): Promise<TLSSocket>;
   connect(target: Target, options?: ConnectOptions): Promise<Socket>;

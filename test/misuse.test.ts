@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { request } from 'undici';
 import { PeerDiscoveryError } from '../src/errors.ts';
 import type { DiscoverOptions, ObserveOptions } from '../src/options.ts';
 import type { PeerDiscovery } from '../src/peer-discovery.ts';
 import { createMember, createObserver } from '../src/peer-discovery.ts';
+import { PeerDispatcher, createIdentityGuard } from '../src/undici.ts';
 import type { TestClusterOptions } from '../src/testing/test-cluster.ts';
 import { TestCluster } from '../src/testing/test-cluster.ts';
 import { lowestOrdinal } from '../src/topology/primary.ts';
@@ -48,6 +50,27 @@ const closed = (run: (peers: PeerDiscovery<Peer>) => unknown): Mistake =>
   call(async (peers) => {
     await peers.close();
     return await run(peers);
+  });
+
+/** The same, and half a minute goes by. */
+const inVain = (run: (peers: PeerDiscovery<Peer>) => Promise<unknown>): Mistake =>
+  call(async (peers) => {
+    const running = run(peers);
+    running.catch(() => undefined);
+    await time.clock.tickAsync(30_000);
+    return await running;
+  });
+/** A request, through a dispatcher that waits half a second. */
+const get =
+  (url: string, dispatcherOptions: object = {}) =>
+  async (peers: PeerDiscovery<Peer>): Promise<unknown> =>
+    await request(url, { dispatcher: new PeerDispatcher(peers, { waitMs: 500, ...dispatcherOptions }) });
+/** What lies behind the error that Node's callers get. */
+const lookUp = (hostname: string) => (peers: PeerDiscovery<Peer>) =>
+  new Promise((_resolve, reject) => {
+    peers.lookup(hostname, { all: true }, (error) => {
+      reject(error?.cause as Error);
+    });
   });
 
 interface Situation {
@@ -151,6 +174,58 @@ const mistakes: Readonly<Record<string, Mistake>> = {
   'Waiters: a number in place of options': call((peers) => peers.waitForPeer(0, 5_000 as never)),
   'Waiters: waitFor without a function': call((peers) => peers.waitFor(true as never)),
 
+  'Connections: connect() to one of another set': call((peers) => peers.connect('api-0')),
+  'Connections: connect() with a port that is none': call((peers) => peers.connect('web-0', { port: 70_000 })),
+  'Connections: connect() with a time as text': call((peers) => peers.connect('web-0', { timeoutMs: '5s' as never })),
+  'Connections: connect() with TLS options that are none': call((peers) =>
+    peers.connect('web-0', { tls: 'yes' as never }),
+  ),
+  'Connections: connect() with an option that there is not': call((peers) =>
+    peers.connect('web-0', { timeout: 5_000 } as object),
+  ),
+  'Connections: connect() to one that is not there': inVain((peers) => peers.connect('web-7')),
+  'Connections: follow() of one of another set': call((peers) => peers.follow('api-0', () => undefined)),
+  'Connections: follow() without a worker': call((peers) => peers.follow('primary', undefined as never)),
+  'Connections: follow() with another restart': call((peers) =>
+    peers.follow('primary', () => undefined, { restart: 'never' as never }),
+  ),
+  'Connections: follow() with an option that there is not': call((peers) =>
+    peers.follow('primary', () => undefined, { timeoutMs: 5 } as object),
+  ),
+  'Connections: lead() without a worker': call((peers) => peers.lead({} as never)),
+  'Connections: a dispatcher of nothing': call(() => new PeerDispatcher(undefined as never)),
+  'Connections: a dispatcher with an option that there is not': call(get('http://web-0', { timeoutMs: 5_000 })),
+  'Connections: a dispatcher with a time as text': call(get('http://web-0', { waitMs: '5s' })),
+  'Connections: a dispatcher with a connector of its own': call(get('http://web-0', { pool: { connect: {} } })),
+  'Connections: a guard of nothing': call(() => createIdentityGuard({} as never)),
+  'Connections: a request to a foreign origin': call(get('http://example.com/')),
+  'Connections: a request to one of another set': call(get('http://api-0/')),
+  'Connections: a request to a primary, where there are no roles': async () => {
+    const { peers, dns } = time.opened(member('web-1', ['10.0.0.2'], { primary: false }));
+    dns.views = [{ 'web-0': '10.0.0.1', 'web-1': '10.0.0.2' }];
+    const running = get('http://primary/')(peers);
+    running.catch(() => undefined);
+    await time.clock.tickAsync(1_000);
+    return await running;
+  },
+  'Connections: a request to one that is not there': inVain(get('http://web-7/')),
+  'Connections: a lookup of one that is not there': call(lookUp('web-7')),
+
+  'Closed: connect()': closed((peers) => peers.connect('web-0')),
+  'Closed: follow()': closed((peers) => peers.follow('web-0', () => undefined)),
+  'Closed: lead()': closed((peers) => peers.lead(() => undefined)),
+  'Closed: lookup()': closed(lookUp('web-0')),
+  'Closed: a new dispatcher': closed(get('http://web-0/')),
+  'Closed: a dispatcher of before': call(async (peers) => {
+    const dispatcher = new PeerDispatcher(peers);
+    await peers.close();
+    return await request('http://web-0/', { dispatcher });
+  }),
+  'Closed: a dispatcher that was closed itself': call(async (peers) => {
+    const dispatcher = new PeerDispatcher(peers);
+    await dispatcher.close();
+    return await request('http://web-0/', { dispatcher });
+  }),
   'Closed: ready()': closed((peers) => peers.ready()),
   'Closed: waitForPeer()': closed((peers) => peers.waitForPeer('web-0')),
   'Closed: refresh()': closed((peers) => peers.refresh()),

@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 
 /** What `import * as door from 'stateful-peers'` has at run time. */
 const expectedExports = ['PeerDiscoveryError', 'discoverPeers', 'fixedPrimary', 'lowestOrdinal', 'observePeers'];
+/** What the main door needs; the consumer has no other package at first. */
 const dependencies = ['eventemitter3'];
+const undiciExports = ['PeerDispatcher', 'createIdentityGuard', 'retryableErrorCodes'];
 
 /** What the tarball holds: these files, and below dist/ and src/ what the patterns say. */
 const expectedFiles = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
@@ -59,12 +61,12 @@ describe('The package, packed and installed as a user would', function () {
     );
   });
 
-  it('installs without running a script, and depends on eventemitter3 alone', () => {
+  it('installs without running a script, and depends on three packages', () => {
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
       scripts?: Record<string, string>;
       dependencies?: Record<string, string>;
     };
-    assert.deepEqual(Object.keys(manifest.dependencies ?? {}), dependencies);
+    assert.deepEqual(Object.keys(manifest.dependencies ?? {}), ['eventemitter3', 'p-retry', 'undici']);
     const onInstall = ['preinstall', 'install', 'postinstall', 'prepare'];
     assert.deepEqual(
       onInstall.filter((name) => name in (manifest.scripts ?? {})),
@@ -139,14 +141,79 @@ describe('The package, packed and installed as a user would', function () {
     assert.deepEqual(JSON.parse(changes), []);
   });
 
+  it('without undici, ./undici says which package is missing, and the main door works', () => {
+    const said = run(
+      'missing.mjs',
+      `await import('stateful-peers');
+       console.log(await import('stateful-peers/undici').catch(({ code, message }) => code + ' ' + /'(.*?)'/.exec(message)[1]));`,
+    );
+    assert.equal(said.trim(), 'ERR_MODULE_NOT_FOUND undici');
+  });
+
+  describe('with undici and p-retry', () => {
+    before(() => {
+      for (const name of ['undici', 'p-retry', 'is-network-error']) {
+        cpSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), { recursive: true });
+      }
+    });
+
+    it('./undici gives the named exports, the same by import and require()', () => {
+      const names = run(
+        'undici.cjs',
+        `const door = require('stateful-peers/undici');
+         import('stateful-peers/undici').then((esm) => {
+           console.log(JSON.stringify(Object.keys(esm).filter((name) => esm[name] === door[name])));
+         });`,
+      );
+      assert.deepEqual(JSON.parse(names), undiciExports);
+    });
+
+    it('./undici leaves the built-in fetch and its dispatcher as they are', () => {
+      const said = run(
+        'fetch.mjs',
+        `import { createServer } from 'node:http';
+         const symbol = Symbol.for('undici.globalDispatcher.1');
+         const { PeerDispatcher } = await import('stateful-peers/undici');
+         const own = globalThis[symbol]?.constructor;
+         const server = createServer((request, response) => { request.resume(); response.end(request.headers['content-length']); });
+         server.listen(0, '127.0.0.1', async () => {
+           const url = 'http://127.0.0.1:' + server.address().port;
+           const response = await fetch(url, { method: 'POST', body: 'abc', headers: { 'content-length': '3' } });
+           console.log(await response.text(), own === undefined || own !== PeerDispatcher);
+           process.exit();
+         });`,
+      );
+      assert.equal(said.trim(), '3 true');
+    });
+
+    it('a worker runs from CommonJS as well', () => {
+      const said = run(
+        'worker.cjs',
+        `const { discoverPeers } = require('stateful-peers');
+         const peers = discoverPeers({ podName: 'web-0', service: 'nginx', namespace: 'default', clusterDomain: 'cluster.local', dns: { servers: ['127.0.0.1:9'] } });
+         peers.lead(() => { console.log('leads'); void peers.close(); });`,
+      );
+      assert.equal(said.trim(), 'leads');
+    });
+  });
+
   it('its types compile in a strict ESM and a strict CommonJS consumer, skipLibCheck off', () => {
     const use = `
       import { discoverPeers, fixedPrimary, lowestOrdinal, observePeers, PeerDiscoveryError } from 'stateful-peers';
+      import { PeerDispatcher, createIdentityGuard } from 'stateful-peers/undici';
       export function main(): void {
         const member = discoverPeers({ port: 'peer', primary: fixedPrimary() });
         const ordinal: number = member.self.ordinal;
         const observer = observePeers({ statefulSet: 'web', service: 'nginx', primary: lowestOrdinal({ quorum: 2 }) });
         const nobody: null = observer.self;
+        const dispatcher = new PeerDispatcher(observer, { waitMs: 1_000 });
+        void fetch('http://primary/', { ...dispatcher.forFetch, method: 'POST' });
+        void dispatcher.request({ origin: 'http://web-1', path: '/', method: 'GET' });
+        createIdentityGuard(member);
+        // @ts-expect-error An observer has no identity to guard.
+        createIdentityGuard(observer);
+        // @ts-expect-error An observer does not lead.
+        observer.lead(() => undefined);
         member.on('peerMoved', ({ current }) => { console.log(current.podName, ordinal, nobody); });
         console.log(PeerDiscoveryError.from(new Error())?.code === 'ERR_TIMEOUT');
       }`;

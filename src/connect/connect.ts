@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { PeerDiscoveryError, optionError } from '../errors.ts';
+import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
 import type { CheckedTarget, Target } from '../topology/target.ts';
 import type { Addresses, Endpoint } from './addresses.ts';
 import { retryDelay } from './addresses.ts';
@@ -71,8 +71,9 @@ export async function connect(
     }
   } catch (error) {
     if (error !== outOfTime) throw error;
-    const what = lastError === undefined ? `no ${nameOf(checked)}` : `no connection to ${nameOf(checked)}`;
-    throw source.timeoutError(what, performance.now() - startedAt, checked, lastError);
+    const elapsedMs = performance.now() - startedAt;
+    if (lastError === undefined) throw addresses.nowhere(checked, elapsedMs);
+    throw source.timeoutError(`no connection to ${nameOf(checked)}`, elapsedMs, checked, lastError);
   } finally {
     clearTimeout(timer);
     source.closing.removeEventListener('abort', onAbort);
@@ -147,6 +148,11 @@ function checkConnectOptions(options: ConnectOptions): {
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number;
 } {
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null) throw optionError('options', given, 'an object');
+  const known = ['port', 'tls', 'signal', 'timeoutMs'];
+  for (const [name, value] of Object.entries(given))
+    if (!known.includes(name)) throw unknownOptionError(name, value, known);
   const { port, tls = false, signal, timeoutMs = 30_000 } = options;
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
     throw optionError('port', port, 'a number from 1 to 65535');

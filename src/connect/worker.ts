@@ -241,14 +241,8 @@ class Worker implements WorkerHandle {
     const { signal } = series;
     this.#state = 'waiting';
     let peer = this.#job.find();
-    if (peer === null) {
-      const release = this.#addresses.source.await();
-      try {
-        for (; peer === null; peer = this.#job.find()) await this.#addresses.changed(signal);
-      } finally {
-        release();
-      }
-    }
+    // Most wait for good: a replica to lead, a primary to follow somebody else. That is no reason to ask DNS more often.
+    for (; peer === null; peer = this.#job.find()) await this.#addresses.changed(signal);
     this.#peer = peer;
     this.#state = 'running';
     const startedAt = performance.now();
