@@ -24,6 +24,9 @@ export interface Switchboard {
   unwait(call: Call): void;
 }
 
+/** Strangers at so many addresses in a row: then the caller sees the refusal. */
+const maxRefusals = 5;
+
 /**
  * One request of a caller: as many attempts as it takes until one is sent, then that one to its end. The caller's
  * handler hears one start and one end, whatever happens in between.
@@ -35,7 +38,8 @@ export class Call {
   readonly controller: CallController;
   readonly #board: Switchboard;
   readonly #options: Dispatcher.DispatchOptions;
-  readonly #startedAt = performance.now();
+  #waitsSince = performance.now();
+  #refusals = 0;
   readonly #tried = new Set<string>();
   #attempt: Attempt | null = null;
   #failures = 0;
@@ -62,7 +66,11 @@ export class Call {
   start(): void {
     const { body } = this.#options;
     if (isStream(body)) body.on('error', this.#onBodyError);
-    startHandler(this.handler, this.controller, this.abort);
+    try {
+      startHandler(this.handler, this.controller, this.abort);
+    } catch (error) {
+      this.fail(error as Error);
+    }
     this.next();
   }
 
@@ -129,8 +137,15 @@ export class Call {
     const { podName, stableName } = endpoint.peer;
     const message = `${by} answered at ${endpoint.address}, which was the address of ${podName}`;
     this.#lastError = new PeerDiscoveryError('ERR_STRANGER', message, { podName, stableName });
-    const canResend = isResendable(this.#options.body);
-    if (canResend) this.#attempt = null;
+    this.#refusals += 1;
+    const canResend = isResendable(this.#options.body) && this.#refusals <= maxRefusals;
+    if (canResend) {
+      this.#attempt = null;
+      // It waits anew: however long it was under way.
+      clearTimeout(this.#deadline);
+      this.#deadline = undefined;
+      this.#waitsSince = performance.now();
+    }
     addresses.source.report(endpoint.peer.ordinal, 'stranger', endpoint.address);
     return canResend;
   }
@@ -175,7 +190,7 @@ export class Call {
   }
 
   #wait(pauseMs?: number): void {
-    const left = this.#startedAt + this.#board.waitMs - performance.now();
+    const left = this.#waitsSince + this.#board.waitMs - performance.now();
     if (left <= 0) {
       this.#giveUp();
       return;
@@ -197,7 +212,7 @@ export class Call {
     if (this.#attempt?.isSent === true) return;
     const { addresses } = this.#board;
     const { target } = this.route;
-    const elapsedMs = performance.now() - this.#startedAt;
+    const elapsedMs = performance.now() - this.#waitsSince;
     const name = typeof target === 'object' ? target.podName : target;
     const last = this.#lastError;
     if (last instanceof PeerDiscoveryError) this.fail(last);
