@@ -4,6 +4,7 @@
  */
 import { connect } from 'node:net';
 import { parseArgs } from 'node:util';
+import type { Peer } from 'stateful-peers';
 import { observePeers } from 'stateful-peers';
 
 const { values } = parseArgs({
@@ -31,14 +32,14 @@ for (const name of ['peerRemoved', 'peerAdded', 'peerMoved', 'presenceChanged', 
   discovery.on(name, (event) => {
     const peer = event.current ?? (name === 'primaryChanged' ? null : event.previous);
     const { topologyVersion: version, cause } = event;
-    const address = peer?.addresses[0]?.address ?? null;
+    const address = peer === null ? null : placeOf(peer);
     const presence = peer?.presence ?? null;
     report({ kind: 'event', name, version, podName: peer?.podName ?? null, cause, address, presence });
   });
 }
 discovery.on('topologyChanged', ({ topologyVersion: version, current, cause }) => {
   report({ kind: 'event', name: 'topologyChanged', version, podName: null, cause });
-  const peers = Object.fromEntries(current.peers.map((peer) => [peer.podName, peer.addresses[0]?.address ?? null]));
+  const peers = Object.fromEntries(current.peers.map((peer) => [peer.podName, placeOf(peer)]));
   report({ kind: 'topology', version, primary: current.primary?.podName ?? null, peers });
 });
 discovery.on('freshnessChanged', ({ current }) => {
@@ -49,8 +50,10 @@ const timer = setInterval(() => {
   for (const peer of discovery.topology.peers) {
     const [first] = peer.addresses;
     if (first === undefined || peer.port === null) continue;
+    const begunAt = performance.now();
     void whoAnswers(first.address, peer.port).then((answered) => {
-      report({ kind: 'contact', target: peer.podName, address: first.address, answered });
+      const endedAt = performance.now();
+      report({ kind: 'contact', target: peer.podName, address: placeOf(peer), answered, begunAt, endedAt });
       // A pod that has gone since is nobody to report.
       const isCurrent = discovery.topology.peer(peer.podName) !== undefined;
       if (answered !== null && answered !== peer.podName && isCurrent) {
@@ -62,13 +65,19 @@ const timer = setInterval(() => {
 
 process.once('SIGTERM', () => void stop());
 process.once('SIGINT', () => void stop());
-// Whoever started it is gone.
+// Whoever started it is gone; perhaps it was before anybody could listen here.
 process.once('disconnect', () => process.exit(0));
+if (process.send !== undefined && !process.connected) process.exit(0);
 
 async function stop(): Promise<void> {
   clearInterval(timer);
   await discovery.close();
   process.exit(0);
+}
+
+/** `127.1.0.1:7000`, or `null` while nothing is known. */
+function placeOf({ addresses: [first], port }: Peer): string | null {
+  return first === undefined ? null : `${first.address}:${port ?? '?'}`;
 }
 
 /** The pod name that is answered at that address; `null` when nobody answers. */

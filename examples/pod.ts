@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:net';
 import { parseArgs } from 'node:util';
+import type { Peer } from 'stateful-peers';
 import { discoverPeers } from 'stateful-peers';
 
 const { values } = parseArgs({
@@ -26,7 +27,9 @@ const discovery = discoverPeers({
 const { identity } = discovery;
 const address = process.env['POD_IP'] ?? identity.addresses[0] ?? '127.0.0.1';
 
-report({ kind: 'hello', podName: identity.podName, address, service: identity.serviceName, pid: process.pid });
+const place = `${address}:${values.port}`;
+
+report({ kind: 'hello', podName: identity.podName, address: place, service: identity.serviceName, pid: process.pid });
 
 for (const name of ['peerRemoved', 'peerAdded', 'peerMoved', 'presenceChanged'] as const) {
   discovery.on(name, (event) => {
@@ -42,7 +45,7 @@ discovery.on('roleChanged', ({ topologyVersion: version, current, cause }) => {
 });
 discovery.on('topologyChanged', ({ topologyVersion: version, current, cause }) => {
   report({ kind: 'event', name: 'topologyChanged', version, podName: null, cause });
-  const peers = Object.fromEntries(current.peers.map((peer) => [peer.podName, peer.addresses[0]?.address ?? null]));
+  const peers = Object.fromEntries(current.peers.map((peer) => [peer.podName, placeOf(peer)]));
   report({ kind: 'topology', version, primary: current.primary?.podName ?? null, peers });
 });
 
@@ -51,17 +54,23 @@ const server = createServer((socket) => {
   socket.on('error', () => socket.destroy());
   socket.end(`${identity.podName ?? ''}\n`);
 });
-server.listen(Number(values.port), address, () => report({ kind: 'listening', address }));
+server.listen(Number(values.port), address, () => report({ kind: 'listening', address: place }));
 
 process.once('SIGTERM', () => void stop());
 process.once('SIGINT', () => void stop());
-// Whoever started it is gone.
+// Whoever started it is gone; perhaps it was before anybody could listen here.
 process.once('disconnect', () => process.exit(0));
+if (process.send !== undefined && !process.connected) process.exit(0);
 
 async function stop(): Promise<void> {
   server.close();
   await discovery.close();
   process.exit(0);
+}
+
+/** `127.1.0.1:7000`, or `null` while nothing is known. */
+function placeOf({ addresses: [first], port }: Peer): string | null {
+  return first === undefined ? null : `${first.address}:${port ?? '?'}`;
 }
 
 /** One JSON line, or a message to the process that started this one. */

@@ -34,8 +34,10 @@ const timers = [
   setInterval(() => void turn(), Number(values['every-ms'])),
   setInterval(() => {
     for (const { podName, address, port } of peers) {
+      const begunAt = performance.now();
       void whoAnswers(address, port).then((answered) => {
-        report({ kind: 'contact', target: podName, address, answered });
+        const endedAt = performance.now();
+        report({ kind: 'contact', target: podName, address: `${address}:${port}`, answered, begunAt, endedAt });
       });
     }
   }, Number(values['contact-ms'])),
@@ -44,8 +46,9 @@ void turn();
 
 process.once('SIGTERM', stop);
 process.once('SIGINT', stop);
-// Whoever started it is gone.
+// Whoever started it is gone; perhaps it was before anybody could listen here.
 process.once('disconnect', () => process.exit(0));
+if (process.send !== undefined && !process.connected) process.exit(0);
 
 async function turn(): Promise<void> {
   let error: string | null = null;
@@ -67,7 +70,7 @@ async function turn(): Promise<void> {
   report({
     kind: 'turn',
     primary: peers[0]?.podName ?? null,
-    peers: Object.fromEntries(peers.map(({ podName, address }) => [podName, address])),
+    peers: Object.fromEntries(peers.map(({ podName, address, port }) => [podName, `${address}:${port}`])),
     error,
   });
 }

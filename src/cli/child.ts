@@ -6,16 +6,22 @@ import { isSaid } from './report.ts';
 
 /** One of the programs in `examples/`, as a child process. */
 export interface Program {
-  readonly name: 'pod' | 'observer' | 'todays-loop';
+  readonly name: 'pod' | 'observer' | 'todays-loop' | 'outsider';
   readonly args: readonly string[];
   /** Beside PATH and the like; nothing that tells a pod who it is is inherited. */
   readonly variables: Readonly<Record<string, string>>;
   readonly onSaid: (said: Said) => void;
 }
 
+/** One that was started. */
+export interface Child extends PodProcess {
+  /** `null` when it could not be started. */
+  readonly pid: number | null;
+}
+
 /** Starts it. It ends by itself when this process does, for then its channel closes. */
-export function start({ name, args, variables, onSaid }: Program): PodProcess {
-  const child = fork(fileURLToPath(new URL(`../../examples/${name}.js`, import.meta.url)), [...args], {
+export function start({ name, args, variables, onSaid }: Program): Child {
+  const child = fork(pathOf(name), [...args], {
     env: { ...inherited(), ...variables },
     execArgv: [],
     // Ctrl-C is for this process, which ends its children in order.
@@ -29,7 +35,13 @@ export function start({ name, args, variables, onSaid }: Program): PodProcess {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  return { stopped, stop: () => void child.kill('SIGTERM'), kill: () => void child.kill('SIGKILL') };
+  const end = (signal: NodeJS.Signals) => (): void => void child.kill(signal);
+  return { pid: child.pid ?? null, stopped, stop: end('SIGTERM'), kill: end('SIGKILL') };
+}
+
+/** Where the compiled program is. */
+export function pathOf(name: Program['name']): string {
+  return fileURLToPath(new URL(`../../examples/${name}.js`, import.meta.url));
 }
 
 /** Without what would tell a child that it is some pod: this process may run in one. */

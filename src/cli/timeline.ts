@@ -1,48 +1,63 @@
-import { styleText } from 'node:util';
-import type { Report } from './report.ts';
+import { inspect } from 'node:util';
+import type { Invitation } from './invitation.ts';
+import { linesOf } from './invitation.ts';
+import type { Report, Resolved } from './report.ts';
 import type { Verdict } from './verdict.ts';
 
 const columnWidth = 52;
 
 type Colour = 'bold' | 'green' | 'red' | 'yellow' | 'cyan' | 'gray';
 
-/** Writes the story, one line a fact: what concerns the library at the left, today's loop at the right. */
+/** How the timeline is written. */
+export interface TimelineOptions {
+  /** One JSON object a line, in place of text. */
+  readonly isJson: boolean;
+  readonly hasColour: boolean;
+  /** Whether there is room for two columns now: a terminal can change its size. */
+  readonly isWide: () => boolean;
+  readonly write: (line: string) => void;
+}
+
+/**
+ * Writes the story, one line a fact: what concerns the library at the left, today's loop at the right; in a narrow
+ * terminal one below the other.
+ */
 export class Timeline {
-  readonly #write: (line: string) => void;
-  readonly #isJson: boolean;
-  readonly #hasColour: boolean;
+  readonly #options: TimelineOptions;
   #loopSaid = '';
+  #outsiderSaid = '';
   readonly #trouble = new Map<string, string | null>();
 
-  constructor(isJson: boolean, hasColour: boolean, write: (line: string) => void) {
-    this.#isJson = isJson;
-    this.#hasColour = hasColour;
-    this.#write = write;
+  constructor(options: TimelineOptions) {
+    this.#options = options;
   }
 
   intro(lines: readonly string[]): void {
-    if (this.#isJson) return;
-    for (const line of lines) this.#write(line);
-    this.#write('');
-    this.#write(`${' '.repeat(7)}${'stateful-peers'.padEnd(columnWidth)}| today's loop`);
+    if (this.#options.isJson) return;
+    for (const line of [...lines, '']) this.#write(line);
+    if (this.#options.isWide()) {
+      this.#write(`${' '.repeat(7)}${'stateful-peers'.padEnd(columnWidth)}| today's loop`);
+    }
   }
 
   show(report: Report): void {
-    if (this.#isJson) {
+    if (this.#options.isJson) {
       this.#write(JSON.stringify(report));
       return;
     }
     const { what, from, at } = report;
     const seconds = (at / 1_000).toFixed(1).padStart(5);
+    const line = (text: string): void => this.#write(`${seconds}  ${text}`);
     if (what.kind === 'act') this.#write(this.#paint('bold', `\n${seconds}  == ${what.title}`));
+    const isWide = this.#options.isWide();
     const left = this.#left(report);
-    if (left !== null) this.#write(`${seconds}  ${this.#paint(colourOf(left), left.padEnd(columnWidth))}|`);
+    if (left !== null) line(isWide ? `${this.#paint(colourOf(left), left.padEnd(columnWidth))}|` : this.#painted(left));
     const right = from === 'loop' ? this.#right(report) : null;
-    if (right !== null) this.#write(`${seconds}  ${' '.repeat(columnWidth)}| ${this.#paint(colourOf(right), right)}`);
+    if (right !== null) line(`${isWide ? `${' '.repeat(columnWidth)}| ` : "today's loop: "}${this.#painted(right)}`);
   }
 
   verdict(verdict: Verdict): void {
-    if (this.#isJson) {
+    if (this.#options.isJson) {
       this.#write(JSON.stringify({ kind: 'verdict', ...verdict }));
       return;
     }
@@ -56,8 +71,28 @@ export class Timeline {
     this.#write(verdict.passed ? this.#paint('green', 'PASSED') : this.#paint('red', 'FAILED'));
   }
 
+  /** How a reader's own process takes part, when the cluster stays up. */
+  invitation(invitation: Invitation): void {
+    if (this.#options.isJson) {
+      this.#write(JSON.stringify({ kind: 'invitation', ...invitation }));
+      return;
+    }
+    for (const line of ['', ...linesOf(invitation), '']) this.#write(line);
+  }
+
+  #write(line: string): void {
+    this.#options.write(line);
+  }
+
+  #painted(text: string): string {
+    return this.#paint(colourOf(text), text);
+  }
+
   #paint(colour: Colour | null, text: string): string {
-    return this.#hasColour && colour !== null ? styleText(colour, text) : text;
+    if (!this.#options.hasColour || colour === null) return text;
+    // Not util.styleText, which from Node.js 22.13 on asks the terminal again.
+    const [on, off] = inspect.colors[colour] ?? [0, 0];
+    return `\u001b[${on}m${text}\u001b[${off}m`;
   }
 
   #left({ what, from }: Report): string | null {
@@ -66,10 +101,14 @@ export class Timeline {
         return `${from}: I am ${what.podName ?? '?'} of ${what.service.split('.')[0] ?? ''}, at ${what.address}`;
       case 'ready':
         return `cluster: ${what.podName} is Ready`;
+      case 'unready':
+        return `cluster: ${what.podName} is no longer Ready`;
       case 'gone':
         return `cluster: ${what.podName} is gone, ${what.address} with it`;
       case 'fault':
         return `cluster: DNS ${what.isOn ? 'starts' : 'stops'} to answer ${what.what}`;
+      case 'skipped':
+        return `cluster: the act '${what.name}' is left out: ${what.why}`;
       case 'late':
         return `LATE: ${what.what}`;
       case 'event':
@@ -79,9 +118,19 @@ export class Timeline {
         return `answers are ${what.state}; nothing else changes`;
       case 'contact':
         return from === 'observer' ? this.#contact(from, what) : null;
+      case 'resolved':
+        return this.#outsider(what);
       default:
         return null;
     }
+  }
+
+  /** Only when the answer is another one. */
+  #outsider({ name, addresses, error }: Resolved): string | null {
+    const said = addresses.length === 0 ? `nobody (${error ?? 'an empty answer'})` : addresses.join(' ');
+    if (said === this.#outsiderSaid) return null;
+    this.#outsiderSaid = said;
+    return `outsider: ${name.split('.').slice(0, 2).join('.')}... is ${said}`;
   }
 
   #right({ what }: Report): string | null {
