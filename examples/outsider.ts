@@ -4,6 +4,7 @@
  */
 import { Resolver } from 'node:dns/promises';
 import { parseArgs } from 'node:util';
+import { endWithParent, report } from './reporting.ts';
 
 const { values } = parseArgs({
   options: {
@@ -22,9 +23,7 @@ void ask(values.name);
 
 process.once('SIGTERM', stop);
 process.once('SIGINT', stop);
-// Whoever started it is gone; perhaps it was before anybody could listen here.
-process.once('disconnect', () => process.exit(0));
-if (process.send !== undefined && !process.connected) process.exit(0);
+endWithParent();
 
 async function ask(name: string): Promise<void> {
   if (isAsking) return;
@@ -52,10 +51,4 @@ function stop(): void {
 /** All processes of a machine share this clock; `performance.now()` begins anew in each. */
 function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
-}
-
-/** One JSON line, or a message to the process that started this one. */
-function report(message: Readonly<Record<string, unknown>>): void {
-  if (process.send === undefined) process.stdout.write(`${JSON.stringify(message)}\n`);
-  else if (process.connected) process.send(message);
 }

@@ -93,7 +93,13 @@ function wholeLines(from: string): string[] {
 
 // ---- primary and replicas --------------------------------------------------------------------------------------------
 
-report({ kind: 'hello', podName, address: ownAddress(), service: peers.identity.serviceName, pid: process.pid });
+report({
+  kind: 'hello',
+  podName,
+  address: `${ownAddress()}:${values.port}`,
+  service: peers.identity.serviceName,
+  pid: process.pid,
+});
 
 let isLeading = false;
 let isCaughtUp = false;
@@ -207,7 +213,9 @@ function answer(response: ServerResponse, status: number, body: string, headers:
 }
 
 const ends = new Set<ServerResponse>();
-server.listen(Number(values.port), ownAddress(), () => report({ kind: 'listening', address: ownAddress() }));
+server.listen(Number(values.port), ownAddress(), () =>
+  report({ kind: 'listening', address: `${ownAddress()}:${values.port}` }),
+);
 
 function ownAddress(): string {
   return peers.identity.addresses[0] ?? '0.0.0.0';

@@ -4,8 +4,8 @@
  * used until the next turn.
  */
 import { Resolver } from 'node:dns/promises';
-import { connect } from 'node:net';
 import { parseArgs } from 'node:util';
+import { endWithParent, report, whoAnswers } from './reporting.ts';
 
 const { values } = parseArgs({
   options: {
@@ -46,9 +46,7 @@ void turn();
 
 process.once('SIGTERM', stop);
 process.once('SIGINT', stop);
-// Whoever started it is gone; perhaps it was before anybody could listen here.
-process.once('disconnect', () => process.exit(0));
-if (process.send !== undefined && !process.connected) process.exit(0);
+endWithParent();
 
 async function turn(): Promise<void> {
   let error: string | null = null;
@@ -82,23 +80,4 @@ function codeOf(thrown: unknown): string {
 function stop(): void {
   for (const timer of timers) clearInterval(timer);
   process.exit(0);
-}
-
-/** The pod name that is answered at that address; `null` when nobody answers. */
-function whoAnswers(host: string, port: number): Promise<string | null> {
-  return new Promise((resolve) => {
-    let answer = '';
-    const socket = connect({ host, port, timeout: 1_000 });
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => (answer += text));
-    socket.on('timeout', () => socket.destroy());
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => resolve(answer.trim() === '' ? null : answer.trim()));
-  });
-}
-
-/** One JSON line, or a message to the process that started this one. */
-function report(message: Readonly<Record<string, unknown>>): void {
-  if (process.send === undefined) process.stdout.write(`${JSON.stringify(message)}\n`);
-  else if (process.connected) process.send(message);
 }

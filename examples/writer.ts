@@ -1,6 +1,7 @@
 /**
  * A client outside the set that writes to its primary, all the time: `http://primary`, whoever and wherever it is. Beside
- * it, for comparison, the same writes with a plain undici Agent, which asks DNS for each new connection.
+ * it, for comparison, the same writes with a plain undici Agent, which asks DNS for each new connection (`--plain-port=0`:
+ * without it).
  */
 import { Resolver } from 'node:dns';
 import type { LookupFunction } from 'node:net';
@@ -41,10 +42,11 @@ const retry = interceptors.retry({ errorCodes: [...retryableErrorCodes], maxRetr
 const plain = new Agent({ connect: { lookup: lookupThrough(server) } });
 const plainHost = `${values['stateful-set']}-0.${service}.${namespace}.svc.${clusterDomain}`;
 
-const writers = [
+const all = [
   { name: 'following', prefix: 'w', url: 'http://primary', dispatcher: following.compose(retry) },
   { name: 'plain', prefix: 'p', url: `http://${plainHost}:${values['plain-port']}`, dispatcher: plain },
 ];
+const writers = Number(values['plain-port']) === 0 ? all.slice(0, 1) : all;
 let count = 0;
 let timer: NodeJS.Timeout | undefined;
 const running = new Set<Promise<void>>();

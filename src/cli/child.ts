@@ -6,7 +6,7 @@ import { isSaid } from './report.ts';
 
 /** One of the programs in `examples/`, as a child process. */
 export interface Program {
-  readonly name: 'pod' | 'observer' | 'todays-loop' | 'outsider';
+  readonly name: 'replicated-log' | 'writer' | 'observer' | 'todays-loop' | 'outsider';
   readonly args: readonly string[];
   /** Beside PATH and the like; nothing that tells a pod who it is is inherited. */
   readonly variables: Readonly<Record<string, string>>;
@@ -17,6 +17,8 @@ export interface Program {
 export interface Child extends PodProcess {
   /** `null` when it could not be started. */
   readonly pid: number | null;
+  /** Tells it something; nothing where it has ended. */
+  readonly tell: (message: string) => void;
 }
 
 /** Starts it. It ends by itself when this process does, for then its channel closes. */
@@ -36,7 +38,10 @@ export function start({ name, args, variables, onSaid }: Program): Child {
     child.once('error', () => resolve());
   });
   const end = (signal: NodeJS.Signals) => (): void => void child.kill(signal);
-  return { pid: child.pid ?? null, stopped, stop: end('SIGTERM'), kill: end('SIGKILL') };
+  const tell = (message: string): void => {
+    if (child.connected) child.send(message);
+  };
+  return { pid: child.pid ?? null, tell, stopped, stop: end('SIGTERM'), kill: end('SIGKILL') };
 }
 
 /** Where the compiled program is. */

@@ -2,7 +2,7 @@ import { hasLoopbackRange } from '../testing/pod-network.ts';
 import type { PlayOptions } from './command-line.ts';
 import { invitationTo } from './invitation.ts';
 import { StoryRecord } from './record.ts';
-import { Story } from './story.ts';
+import { Story, readersPod } from './story.ts';
 import { hasColour, isWide } from './terminal.ts';
 import { Timeline } from './timeline.ts';
 import { verdictOf } from './verdict.ts';
@@ -36,7 +36,8 @@ export async function playDemo(options: PlayOptions): Promise<number> {
     timeline.verdict(verdict);
     status = verdict.passed ? 0 : 1;
     if (options.isKept) {
-      timeline.invitation(invitationTo(await story.keep()));
+      const cluster = await story.keep();
+      timeline.invitation(invitationTo(cluster, story.volumeOf(readersPod)));
       await interruption.happened;
     }
   } catch (error) {

@@ -17,8 +17,12 @@ export interface Invitation {
   readonly observer: { readonly variables: Variables; readonly command: string };
 }
 
-/** The invitation to that cluster. */
-export function invitationTo(cluster: TestCluster): Invitation {
+/**
+ * The invitation to that cluster.
+ *
+ * @param volume - a directory for what the reader's process keeps
+ */
+export function invitationTo(cluster: TestCluster, volume: string): Invitation {
   const slot = cluster.pod(readersPod);
   const { serviceName, namespace } = cluster.statefulSet;
   const service = `${serviceName}.${namespace}.svc.${cluster.clusterDomain}`;
@@ -30,7 +34,7 @@ export function invitationTo(cluster: TestCluster): Invitation {
     dig: [`${dig} SRV _peer._tcp.${service}`, `${dig} A ${cluster.stableName('web-0')}`],
     member: {
       ...{ podName: readersPod, address: addressOf(slot), variables: member },
-      command: `${environmentLine(member)} ${scriptLine('pod', `--port=${placeOf(slot).port}`)}`,
+      command: `${environmentLine(member)} ${scriptLine('replicated-log', `--port=${placeOf(slot).port}`, `--data=${volume}`)}`,
     },
     observer: { variables: observer, command: `${environmentLine(observer)} ${scriptLine('observer')}` },
   };
@@ -57,7 +61,7 @@ function environmentLine(variables: Variables): string {
     .join(' ')}`;
 }
 
-function scriptLine(name: 'pod' | 'observer', ...args: string[]): string {
+function scriptLine(name: 'replicated-log' | 'observer', ...args: string[]): string {
   return ['node', quoted(relative(process.cwd(), pathOf(name))), ...args].join(' ');
 }
 

@@ -1,3 +1,4 @@
+import { get } from 'node:http';
 import { connect } from 'node:net';
 import type { Pod } from '../testing/pod.ts';
 
@@ -37,16 +38,36 @@ export function accepts({ host, port }: Place): Promise<boolean> {
   });
 }
 
-/** The line that is answered there; empty when nobody answers. */
-export function answerOf({ host, port }: Place): Promise<string> {
+/** Whether its readiness probe says so. */
+export function isReady({ host, port }: Place): Promise<boolean> {
   return new Promise((resolve) => {
-    let answer = '';
-    const socket = connect({ host, port, timeout: answerMs });
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => (answer += text));
-    socket.on('timeout', () => socket.destroy());
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => resolve(answer.trim()));
+    const probing = get({ host, port, path: '/ready', agent: false, timeout: answerMs }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    probing.on('timeout', () => probing.destroy());
+    probing.on('error', () => resolve(false));
+  });
+}
+
+/** The IDs of the entries that a pod has; `null` where it cannot be asked. */
+export function entriesOf({ host, port }: Place): Promise<string[] | null> {
+  return new Promise((resolve) => {
+    const asking = get({ host, port, path: '/log?follow=no', agent: false, timeout: 5_000 }, (response) => {
+      let lines = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (lines += chunk));
+      response.on('end', () =>
+        resolve(
+          lines
+            .split('\n')
+            .filter((line) => line !== '')
+            .map((line) => (JSON.parse(line) as { readonly id: string }).id),
+        ),
+      );
+      response.on('error', () => resolve(null));
+    });
+    asking.on('timeout', () => asking.destroy());
+    asking.on('error', () => resolve(null));
   });
 }
 

@@ -33,6 +33,20 @@ export type Said =
       readonly begunAt: number;
       readonly endedAt: number;
     }
+  /** A write, and who answered it; `status` is `null` when nobody did. */
+  | {
+      readonly kind: 'write';
+      /** `following`: through the library. `plain`: through an undici Agent without it. */
+      readonly writer: string;
+      readonly id: string;
+      readonly status: number | null;
+      readonly pod: string | null;
+      readonly error: string | null;
+    }
+  /** The writer has finished what it had begun. */
+  | { readonly kind: 'finished' }
+  /** What one of the pods could not do, in words. */
+  | { readonly kind: 'trouble'; readonly what: string }
   | Resolved;
 
 /** An answer of DNS to a plain resolver. */
@@ -59,6 +73,8 @@ export type Done =
   | { readonly kind: 'unready'; readonly podName: string }
   | { readonly kind: 'gone'; readonly podName: string; readonly address: string }
   | { readonly kind: 'fault'; readonly what: string; readonly isOn: boolean }
+  /** The entries that a pod has at the end, by their IDs. */
+  | { readonly kind: 'entries'; readonly podName: string; readonly ids: readonly string[] }
   /** What was waited for did not come. */
   | { readonly kind: 'late'; readonly what: string };
 
@@ -73,12 +89,15 @@ export interface Report {
   /** Whole milliseconds since the start of the story. */
   readonly at: number;
   readonly act: Act;
-  /** `cluster`, `observer`, `outsider`, `loop`, or a pod's process: `web-0#2` is the second one of that name. */
+  /** `cluster`, `observer`, `outsider`, `writer`, `loop`, or a pod's process: `web-0#2` is the second one of that name. */
   readonly from: string;
   readonly what: Said | Done;
 }
 
-const saidKinds = new Set(['hello', 'listening', 'event', 'topology', 'freshness', 'turn', 'contact', 'resolved']);
+const saidKinds = new Set([
+  ...['hello', 'listening', 'event', 'topology', 'freshness', 'turn', 'contact', 'resolved'],
+  ...['write', 'finished', 'trouble'],
+]);
 
 /** Whether a message from a child is a report. The children are programs of this package: their fields are trusted. */
 export function isSaid(message: unknown): message is Said {

@@ -3,9 +3,10 @@ import type { Fault } from '../testing/dns-faults.ts';
 import type { PodNetworkOptions } from '../testing/pod-network.ts';
 import { TestCluster } from '../testing/test-cluster.ts';
 import { Cast } from './cast.ts';
-import { addressOf, hostOf } from './place.ts';
+import { addressOf, entriesOf, hostOf, placeOf } from './place.ts';
 import type { StoryRecord } from './record.ts';
 import type { Addresses } from './report.ts';
+import { acknowledgedBy } from './write-claims.ts';
 import { slotIn } from './slot.ts';
 import type { Windows } from './windows.ts';
 import { ttlSeconds } from './windows.ts';
@@ -45,6 +46,12 @@ export class Story {
     await this.#playServfail(cluster);
     await this.#playNxdomain(cluster);
     await this.#playHandover(cluster);
+    await this.#countEntries(cluster);
+  }
+
+  /** What a pod of that name keeps. */
+  volumeOf(podName: string): string {
+    return this.#cast.volumeOf(podName);
   }
 
   /**
@@ -90,7 +97,8 @@ export class Story {
   async #playStart(cluster: TestCluster): Promise<void> {
     this.#record.begin('start', 'Ordered start: web-1 only after web-0 is Ready');
     this.#record.done({ kind: 'replicas', count: 2 });
-    this.#cast.runClients(cluster);
+    // Where every pod has a port of its own, a client that knows only addresses has nothing to go by.
+    this.#cast.runClients(cluster, this.#setting.isSingleAddress ? 0 : 7_000);
     cluster.statefulSet.create();
     await this.#allAgree(cluster);
   }
@@ -141,6 +149,32 @@ export class Story {
     cluster.pod('web-1').delete();
     cluster.pod('web-0').reschedule({ addresses: address });
     await this.#allAgree(cluster);
+  }
+
+  /** When the writer has finished, every pod must have what was acknowledged: soon, for replicas are behind by a little. */
+  async #countEntries(cluster: TestCluster): Promise<void> {
+    const record = this.#record;
+    this.#cast.endWriting();
+    await record.until('the writer to finish', () => record.last('writer', 'finished') !== undefined);
+    const acknowledged = acknowledgedBy(record.reports, 'following');
+    for (const pod of cluster.statefulSet.pods) {
+      let ids: readonly string[] = [];
+      let isAsking = false;
+      await record.until(`every acknowledged write in ${pod.name}`, () => {
+        const has = new Set(ids);
+        if (acknowledged.every((id) => has.has(id))) return true;
+        if (!isAsking) {
+          isAsking = true;
+          void entriesOf(placeOf(pod)).then((found) => {
+            isAsking = false;
+            ids = found ?? [];
+            record.tell();
+          });
+        }
+        return false;
+      });
+      record.done({ kind: 'entries', podName: pod.name, ids });
+    }
   }
 
   async #during(what: string, begin: () => Fault): Promise<void> {

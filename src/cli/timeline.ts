@@ -52,7 +52,7 @@ export class Timeline {
     const isWide = this.#options.isWide();
     const left = this.#left(report);
     if (left !== null) line(isWide ? `${this.#paint(colourOf(left), left.padEnd(columnWidth))}|` : this.#painted(left));
-    const right = from === 'loop' ? this.#right(report) : null;
+    const right = from === 'loop' || from === 'writer' ? this.#right(report) : null;
     if (right !== null) line(`${isWide ? `${' '.repeat(columnWidth)}| ` : "today's loop: "}${this.#painted(right)}`);
   }
 
@@ -120,6 +120,12 @@ export class Timeline {
         return from === 'observer' ? this.#contact(from, what) : null;
       case 'resolved':
         return this.#outsider(what);
+      case 'write':
+        return what.writer === 'following' ? this.#written(what) : null;
+      case 'trouble':
+        return `${from}: ${what.what}`;
+      case 'entries':
+        return `cluster: ${what.podName} has ${what.ids.length} entries`;
       default:
         return null;
     }
@@ -135,6 +141,7 @@ export class Timeline {
 
   #right({ what }: Report): string | null {
     if (what.kind === 'contact') return this.#contact('loop', what);
+    if (what.kind === 'write') return what.writer === 'plain' ? this.#written(what) : null;
     if (what.kind !== 'turn') return null;
     const { primary, peers, error } = what;
     const said = `${primary === null ? 'nobody there' : `primary ${primary}, pods ${Object.keys(peers).join(' ')}`}${error === null ? '' : ` (${error})`}`;
@@ -142,6 +149,17 @@ export class Timeline {
     if (all === this.#loopSaid) return null;
     this.#loopSaid = all;
     return said;
+  }
+
+  /** Only when it is news: a write that ended in another way than the one before it. */
+  #written({ writer, status, pod, error }: Extract<Report['what'], { readonly kind: 'write' }>): string | null {
+    const topic = `writes ${writer}`;
+    const trouble = status === 200 ? null : status === null ? (error ?? '') : `${status} by ${pod ?? '?'}`;
+    const before = this.#trouble.get(topic) ?? null;
+    if (trouble === before) return null;
+    this.#trouble.set(topic, trouble);
+    const who = writer === 'plain' ? 'plain Agent' : 'writer';
+    return trouble === null ? `${who}: writes are taken again` : `${who}: a write failed: ${trouble}`;
   }
 
   /** Only when it is news: a connection that went wrong in another way than the one before it. */

@@ -1,5 +1,6 @@
 import * as claims from './claims.ts';
 import { outsiderKnewWeb0 } from './outsider-claim.ts';
+import { nothingFailed, nothingLost, nothingMisdirected, plainAgent } from './write-claims.ts';
 import type { Report } from './report.ts';
 import { duringFault, isStranger, of, playableActs } from './report.ts';
 
@@ -27,6 +28,9 @@ export function verdictOf(reports: readonly Report[]): Verdict {
     // What cannot be played here does not count.
     ...(playableActs(reports).includes('handover') ? [claims.strangersLeftAlone(reports)] : []),
     outsiderKnewWeb0(reports),
+    nothingLost(reports),
+    nothingMisdirected(reports),
+    nothingFailed(reports),
     claims.loopWasMeasured(reports),
   ];
   return { passed: all.every(({ holds }) => holds), claims: all, measured: measuredOf(reports) };
@@ -54,5 +58,6 @@ function measuredOf(reports: readonly Report[]): string[] {
     `while DNS failed or lied: today's loop reached the right pod ${reachedInFaults('loop')} times, stateful-peers ${reachedInFaults('observer')} times`,
     `today's loop: ${side('loop')}`,
     `stateful-peers: ${side('observer')}`,
+    plainAgent(reports),
   ];
 }

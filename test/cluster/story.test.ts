@@ -103,7 +103,7 @@ describe('npm start: the story, with real processes', () => {
     const last = demo.lines.at(-1);
     assert.ok(last?.kind === 'verdict');
     assert.deepEqual(failedClaims(last), []);
-    assert.ok(last.claims.length >= 11);
+    assert.ok(last.claims.length >= 14);
     assert.equal(last.passed, true);
     const hellos = demo.said.flatMap((what) => (what.kind === 'hello' ? [what.address] : []));
     assert.deepEqual([...new Set(hellos.map((address) => address.split(':')[0]))], ['127.0.0.1']);
@@ -165,8 +165,8 @@ describe('npm start: the story, with real processes', () => {
     it(`${signal} in the middle leaves nothing running, and gives exit status ${status}`, async function () {
       this.timeout(60_000);
       const demo = play();
-      // Three clients and two pods.
-      await demo.until('its processes', () => demo.pids.length >= 5 || undefined);
+      // Four clients and two pods.
+      await demo.until('its processes', () => demo.pids.length >= 6 || undefined);
       demo.child.kill(signal);
       assert.deepEqual(await demo.ended(), { status, complaints: '' });
       assert.deepEqual(demo.pids.filter(isAlive), []);
@@ -176,7 +176,7 @@ describe('npm start: the story, with real processes', () => {
   it('a reader who goes away (npm start | head -3) ends everything, without a word', async function () {
     this.timeout(60_000);
     const demo = play();
-    await demo.until('its processes', () => demo.pids.length >= 5 || undefined);
+    await demo.until('its processes', () => demo.pids.length >= 6 || undefined);
     demo.child.stdout.destroy();
     assert.deepEqual(await demo.ended(), { status: 141, complaints: '' });
     assert.deepEqual(demo.pids.filter(isAlive), []);

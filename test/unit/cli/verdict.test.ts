@@ -55,6 +55,17 @@ const fault = (name: Act, isOn: boolean): readonly [Act, string, Done] => [
   { kind: 'fault', what: name, isOn },
 ];
 
+const write = (name: Act, id: string, status: number | null, pod: string | null): readonly [Act, string, Said] => [
+  name,
+  'writer',
+  { kind: 'write', writer: 'following', id, status, pod, error: status === null ? 'Error: reset' : null },
+];
+const entries = (podName: string, ...ids: readonly string[]): readonly [Act, string, Done] => [
+  'nxdomain',
+  'cluster',
+  { kind: 'entries', podName, ids },
+];
+
 /** A story in which every claim holds. */
 const good: readonly Report[] = story(
   act('start'),
@@ -101,6 +112,10 @@ const good: readonly Report[] = story(
   contact('handover', 'observer', ['web-1', '127.1.0.4:7000', 'web-0']),
   resolved('handover', '127.1.0.4'),
   turn('handover'),
+  write('start', 'w-1', 200, 'web-0'),
+  write('delete', 'w-2', 200, 'web-0'),
+  entries('web-0', 'w-1', 'w-2'),
+  entries('web-1', 'w-1', 'w-2', 'p-1'),
 );
 
 const failedIn = (reports: readonly Report[]): string[] =>
@@ -168,6 +183,14 @@ describe('the verdict of the demo', () => {
     ],
     ["the outsider got an address that was never web-0's", /outsider/, spoiled(resolved('scale', '127.1.0.9'))],
     ['the outsider never asked', /outsider/, without(({ from }) => from === 'outsider')],
+    ['a write was lost by a pod', /acknowledged write/, spoiled(write('keep', 'w-3', 200, 'web-0'))],
+    ['no pod was asked what it has', /acknowledged write/, without(({ what }) => what.kind === 'entries')],
+    [
+      'a write was refused by another pod',
+      /another pod than web-0|no write failed/,
+      spoiled(write('keep', 'w-3', 421, 'web-0')),
+    ],
+    ['a write was lost on the way', /no write failed/, spoiled(write('keep', 'w-3', null, null))],
     ["today's loop was silent in an act", /beside it/, without((one) => one.act === 'scale' && one.from === 'loop')],
   ];
   for (const [name, failing, reports] of cases) {
@@ -197,6 +220,11 @@ describe('the verdict of the demo', () => {
       [],
     );
     assert.doesNotMatch(verdict.claims.map(({ claim }) => claim).join(), /stranger/);
+  });
+
+  it('fails when another pod answered a write', () => {
+    const failed = failedIn(spoiled(write('rollout', 'w-1', 200, 'web-1')));
+    assert.deepEqual(failed, ['no write was answered by another pod than web-0']);
   });
 
   it('counts what the loop did, and fails nothing for it', () => {
