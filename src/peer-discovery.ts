@@ -344,11 +344,13 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
    * Keeps a worker running against the peer that the target means: one at a time, started again when it fails (or
    * returns), with a back-off that starts anew after 30 s of health or at a new address. Its signal aborts when an address
    * of the peer is lost, the target means somebody else, or self becomes it; the next starts when it has ended. Nothing
-   * that a peer sends ends it: only `stop()`, `signal` and `close()` do. Keeps the process alive.
+   * that a peer sends ends it: only `stop()`, `signal` and `close()` do. Keeps the process alive. A worker must not wait
+   * for its own `stop()`, nor for `close()`: they wait for it.
    *
    * @param target - a role, or one peer; self is never followed
    * @returns a handle, at once
-   * @throws {@link PeerDiscoveryError} `ERR_UNKNOWN_PEER`, `ERR_OPTION`, `ERR_CLOSED`
+   * @throws {@link PeerDiscoveryError} `ERR_UNKNOWN_PEER`, `ERR_OPTION`, `ERR_CLOSED`; the reason of a signal that is
+   *   aborted already
    */
   follow(
     target: Target,
@@ -363,7 +365,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
    * when the policy designates another pod or nobody, and when another process has this pod's name. That is no fence: a
    * process that cannot ask DNS cannot notice, and two may lead at once for a while. Members only.
    *
-   * @throws {@link PeerDiscoveryError} `ERR_OPTION`, `ERR_CLOSED`
+   * @throws {@link PeerDiscoveryError} `ERR_OPTION`, `ERR_CLOSED`; the reason of a signal that is aborted already
    */
   lead(this: PeerDiscovery<Peer>, worker: (context: WorkerContext) => unknown, options?: WorkerOptions): WorkerHandle {
     return lead(this.#addresses, worker, options);
@@ -466,8 +468,10 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
     if (freshness.was !== freshness.is) {
       events.unshift(['freshnessChanged', Object.freeze({ previous: freshness.before, current: this.freshness })]);
     }
-    for (const [name, ...args] of events) {
-      if (name === 'peerMoved') this.#moves += 1;
+    for (const emitted of events) {
+      const [name, ...args] = emitted;
+      // A port that becomes known is no move of the pod.
+      if (emitted[0] === 'peerMoved' && emitted[1].gained.length + emitted[1].lost.length > 0) this.#moves += 1;
       debug('%s %s', name, this.#topology.version);
       this.emit(name, ...(args as never));
     }

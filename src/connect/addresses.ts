@@ -1,5 +1,5 @@
-import type { PeerDiscoveryErrorCode } from '../errors.ts';
 import { PeerDiscoveryError, optionError } from '../errors.ts';
+import type { Family } from '../topology/belief.ts';
 import type { CheckedTarget } from '../topology/target.ts';
 import { checkTarget, peersFor } from '../topology/target.ts';
 import type { Peer, Topology } from '../topology/topology.ts';
@@ -85,16 +85,19 @@ export class Addresses {
   /**
    * One peer that the target means, and the address to use: replicas take turns, and what failed lately comes last.
    * `null` while there is none.
+   *
+   * @param family - only peers with such an address; 0 for any
    */
-  pick(target: CheckedTarget): Endpoint | null {
+  pick(target: CheckedTarget, family: 0 | Family = 0): Endpoint | null {
     const peers = peersFor(target, this.source.topology()).filter(isReachable);
     const first = typeof target === 'object' || target === 'primary' ? 0 : this.#turn++;
     let best: (Endpoint & { readonly failedAt: number }) | null = null;
     for (let index = 0; index < peers.length; index += 1) {
       const peer = peers[(first + index) % peers.length];
-      for (const { address } of peer?.addresses ?? []) {
-        const failedAt = this.#failureOf(address);
-        if (peer !== undefined && (best === null || failedAt < best.failedAt)) best = { peer, address, failedAt };
+      for (const one of peer?.addresses ?? []) {
+        if (peer === undefined || (family !== 0 && one.family !== family)) continue;
+        const failedAt = this.#failureOf(one.address);
+        if (best === null || failedAt < best.failedAt) best = { peer, address: one.address, failedAt };
         if (failedAt === -Infinity) return best;
       }
     }
@@ -126,34 +129,35 @@ export class Addresses {
     if (this.#failedAt.size > 0) this.#failedAt.delete(address);
   }
 
-  /** Why there is nowhere to connect to: now, or still after a wait (then with an explanation). */
-  nowhere(target: CheckedTarget, waitedMs?: number): PeerDiscoveryError {
+  /**
+   * Why there is nowhere to connect to.
+   *
+   * @param waitedMs - how long somebody waited, who then wants an explanation
+   * @param family - the only one that would have served; 0 for any
+   */
+  nowhere(target: CheckedTarget, waitedMs: number | null = null, family: 0 | Family = 0): PeerDiscoveryError {
     const { closing, serviceName } = this.source;
     if (closing.aborted) return closing.reason as PeerDiscoveryError;
     const topology = this.source.topology();
+    const isLeaderless = target === 'primary' && topology.primary === null;
     const name = typeof target === 'object' ? target.podName : target;
-    let code: PeerDiscoveryErrorCode = 'ERR_NO_ADDRESS';
-    let message: string;
-    if (target === 'primary' && topology.primary === null) {
-      const { podName, reason } = topology.designation;
-      const who = podName === null ? 'nobody is designated' : `${podName} is designated and not there`;
-      code = 'ERR_NO_PRIMARY';
-      message = `no primary of ${serviceName}: ${who} (${reason})`;
-    } else {
-      const known = typeof target === 'object' ? topology.peer(target.ordinal) : undefined;
-      message = `no address of ${name} of ${serviceName}: ${known === undefined ? 'DNS has not shown it' : `it is ${known.presence}`}`;
-    }
-    const about =
-      typeof target === 'object' ? { podName: target.podName, stableName: `${target.podName}.${serviceName}` } : {};
-    if (waitedMs === undefined) return new PeerDiscoveryError(code, message, { topology, ...about });
-    const { lastFailure, explanation } = this.source.timeoutError('', waitedMs, target, undefined);
-    return new PeerDiscoveryError(code, `${message}, for ${Math.round(waitedMs)} ms. ${explanation ?? ''}`, {
-      topology,
-      elapsedMs: waitedMs,
-      lastFailure: lastFailure ?? null,
-      ...(explanation === undefined ? {} : { explanation }),
-      ...about,
-    });
+    const message = isLeaderless
+      ? `no primary of ${serviceName}: ${leaderless(topology)}`
+      : `no ${family === 0 ? '' : `IPv${family} `}address of ${name} of ${serviceName}: ${absence(target, topology)}`;
+    const waited = waitedMs === null ? null : this.source.timeoutError('', waitedMs, target, undefined);
+    return new PeerDiscoveryError(
+      isLeaderless ? 'ERR_NO_PRIMARY' : 'ERR_NO_ADDRESS',
+      waited === null ? message : `${message}, for ${Math.round(waitedMs ?? 0)} ms. ${waited.explanation ?? ''}`,
+      {
+        topology,
+        ...(typeof target === 'object' && { podName: target.podName, stableName: `${target.podName}.${serviceName}` }),
+        ...(waited !== null && {
+          elapsedMs: waitedMs ?? 0,
+          lastFailure: waited.lastFailure ?? null,
+          explanation: waited.explanation ?? '',
+        }),
+      },
+    );
   }
 
   /** Why an address in use must be left. */
@@ -218,6 +222,23 @@ export function codeOf(error: unknown): string {
 /** The pause before the next attempt: 50 ms, doubling to 500, with jitter so that a whole set does not return at once. */
 export function retryDelay(failures: number, random: number): number {
   return Math.min(500, 50 * 2 ** (failures - 1)) * (0.5 + random / 2);
+}
+
+function leaderless({ designation: { podName, reason } }: Topology): string {
+  return `${podName === null ? 'nobody is designated' : `${podName} is designated and not there`} (${reason})`;
+}
+
+/** What is known of those whom the target means. */
+function absence(target: CheckedTarget, topology: Topology): string {
+  const meant = peersFor(target, topology);
+  if (typeof target === 'object' && meant.length === 0) return 'DNS has not shown it';
+  if (meant.length === 0) return 'no other pod is known';
+  return meant
+    .map(({ podName, presence, addresses }) => {
+      const at = addresses.map(({ address }) => address).join(' and ');
+      return `${podName} is ${presence}${at === '' ? ', at no known address' : ` at ${at}`}`;
+    })
+    .join(', ');
 }
 
 /** A library object, as far as connections see it: what `discoverPeers` and `observePeers` give. */

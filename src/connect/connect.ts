@@ -4,7 +4,7 @@ import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.t
 import type { CheckedTarget, Target } from '../topology/target.ts';
 import type { Addresses, Endpoint } from './addresses.ts';
 import { retryDelay } from './addresses.ts';
-import { dial } from './dial.ts';
+import { checkTls, dial } from './dial.ts';
 
 /** Options of `connect`. */
 export interface ConnectOptions {
@@ -14,7 +14,7 @@ export interface ConnectOptions {
   readonly tls?: boolean | ConnectionOptions;
   /** Ends the attempt; its reason is thrown as it is. Does nothing to a connection that was made. */
   readonly signal?: AbortSignal;
-  /** How long to try, in milliseconds, all attempts together. Default 30 000. */
+  /** How long to try, in milliseconds, all attempts together. Default 30 000; `Infinity` tries for ever. */
   readonly timeoutMs?: number;
 }
 
@@ -41,12 +41,16 @@ export async function connect(
   const onAbort = (): void => {
     ending.abort(source.closing.aborted ? source.closing.reason : signal?.reason);
   };
-  const timer = setTimeout(() => {
-    ending.abort(outOfTime);
-  }, timeoutMs);
+  const timer =
+    timeoutMs === Infinity
+      ? undefined
+      : setTimeout(() => {
+          ending.abort(outOfTime);
+        }, timeoutMs);
   source.closing.addEventListener('abort', onAbort);
   signal?.addEventListener('abort', onAbort);
   const release = source.await();
+  let hasTried = false;
   let lastError: unknown;
   try {
     for (let failures = 0; ;) {
@@ -57,12 +61,15 @@ export async function connect(
       }
       const at = portOf(endpoint, port);
       try {
-        const socket = await attempt(endpoint, at, tls, ending.signal);
+        hasTried = true;
+        const socket = await attempt(addresses, endpoint, at, tls, ending.signal);
         addresses.worked(endpoint.address);
         if (bind(addresses, endpoint, socket)) return socket;
         continue;
       } catch (error) {
         ending.signal.throwIfAborted();
+        // Given up because the peer is elsewhere now: at once there.
+        if (!addresses.holds(endpoint.peer.podName, endpoint.address)) continue;
         lastError = error;
         addresses.failed(endpoint, error);
       }
@@ -72,7 +79,7 @@ export async function connect(
   } catch (error) {
     if (error !== outOfTime) throw error;
     const elapsedMs = performance.now() - startedAt;
-    if (lastError === undefined) throw addresses.nowhere(checked, elapsedMs);
+    if (!hasTried) throw addresses.nowhere(checked, elapsedMs);
     throw source.timeoutError(`no connection to ${nameOf(checked)}`, elapsedMs, checked, lastError);
   } finally {
     clearTimeout(timer);
@@ -89,7 +96,9 @@ export function portOf({ peer }: Endpoint, port: number | null): number {
   throw optionError('port', undefined, `a number: DNS gives no port of ${peer.stableName}`);
 }
 
+/** One attempt at one address, given up when the peer leaves it. */
 function attempt(
+  addresses: Addresses,
   endpoint: Endpoint,
   port: number,
   tls: ConnectionOptions | null,
@@ -97,12 +106,14 @@ function attempt(
 ): Promise<Socket | TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = dial({
+      addresses,
       endpoint,
       port,
       tls,
       timeoutMs: attemptMs,
       settle: (error, connected) => {
         signal.removeEventListener('abort', onAbort);
+        unsubscribe();
         if (error === null) resolve(connected);
         else reject(error);
       },
@@ -110,6 +121,9 @@ function attempt(
     const onAbort = (): void => {
       socket.destroy();
     };
+    const unsubscribe = addresses.source.subscribe(() => {
+      if (!addresses.holds(endpoint.peer.podName, endpoint.address)) socket.destroy();
+    });
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
   });
@@ -161,8 +175,13 @@ function checkConnectOptions(options: ConnectOptions): {
     throw optionError('tls', tls, 'true, false or options of tls.connect');
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > 0x7fff_ffff) {
+  if (timeoutMs !== Infinity && (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > 0x7fff_ffff)) {
     throw optionError('timeoutMs', timeoutMs, 'an integer from 0 to 2147483647');
   }
-  return { port: port ?? null, tls: tls === false ? null : tls === true ? {} : tls, signal, timeoutMs };
+  return {
+    port: port ?? null,
+    tls: tls === false ? null : checkTls('tls', tls === true ? {} : tls),
+    signal,
+    timeoutMs,
+  };
 }

@@ -1,13 +1,33 @@
 import type { Socket } from 'node:net';
 import { connect as connectTcp } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createSecureContext } from 'node:tls';
 import type { ConnectionMessage } from '../diagnostics.ts';
 import { channels } from '../diagnostics.ts';
-import type { Endpoint } from './addresses.ts';
+import { optionError } from '../errors.ts';
+import type { Addresses, Endpoint } from './addresses.ts';
+
+/**
+ * TLS options that were tried: their keys and versions can be used.
+ *
+ * @throws `ERR_OPTION`
+ */
+export function checkTls(option: string, tls: unknown): ConnectionOptions {
+  if (typeof tls !== 'object' || tls === null) throw optionError(option, tls, 'options of tls.connect');
+  const options = tls as ConnectionOptions;
+  if (options.secureContext !== undefined || Object.keys(options).length === 0) return options;
+  try {
+    // Made once, it serves every connection.
+    return { ...options, secureContext: createSecureContext(options) };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw optionError(option, tls, `options that tls.connect can use (${why})`);
+  }
+}
 
 /** How to make one connection. */
 export interface Dialling {
+  readonly addresses: Addresses;
   readonly endpoint: Endpoint;
   readonly port: number;
   /** TLS options; the server name is the stable name unless they say otherwise. */
@@ -21,13 +41,16 @@ export interface Dialling {
  * Makes one connection to one address: no names, no second address, an exact timeout. Returns the socket at once, so
  * that whoever loses interest can destroy it.
  */
-export function dial({ endpoint, port, tls, timeoutMs, settle }: Dialling): Socket | TLSSocket {
+export function dial({ addresses, endpoint, port, tls, timeoutMs, settle }: Dialling): Socket | TLSSocket {
   const { peer, address } = endpoint;
   const socket =
     tls === null
       ? connectTcp({ host: address, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 })
       : connectTls({ servername: peer.stableName, ...tls, host: address, port });
   if (tls !== null) socket.setNoDelay(true).setKeepAlive(true, 60_000);
+  // Whoever closes the library may rely on nothing being heard of it afterwards.
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  const withdraw = addresses.source.beforeClose(() => closed);
   const message: ConnectionMessage = { podName: peer.podName, address, port };
   const startedAt = performance.now();
   channels.connectionStart.publish(message);
@@ -65,6 +88,7 @@ export function dial({ endpoint, port, tls, timeoutMs, settle }: Dialling): Sock
     if (failure !== undefined) message.error = failure;
     message.durationMs = performance.now() - startedAt;
     channels.connectionEnd.publish(message);
+    withdraw();
   });
   return socket;
 }

@@ -44,8 +44,9 @@ export function createLookup(addresses: Addresses): PeerLookup {
     const { family, all, order } = (
       typeof options === 'number' ? { family: options } : (options ?? {})
     ) as LookupOptions;
-    const found = find(addresses, target, familyOf(family), order === 'ipv6first');
-    const failure = found.length === 0 ? notFound(hostname, addresses.nowhere(target)) : null;
+    const wanted = familyOf(family);
+    const found = find(addresses, target, wanted, order === 'ipv6first');
+    const failure = found.length === 0 ? notFound(hostname, addresses.nowhere(target, null, wanted)) : null;
     // A later tick, as a caller of dns.lookup can expect.
     queueMicrotask(() => {
       const [first] = found;
@@ -59,7 +60,7 @@ export function createLookup(addresses: Addresses): PeerLookup {
 
 function find(addresses: Addresses, target: CheckedTarget, family: 0 | 4 | 6, isSixFirst: boolean): LookupAddress[] {
   if (addresses.source.closing.aborted) return [];
-  const endpoint = addresses.pick(target);
+  const endpoint = addresses.pick(target, family);
   if (endpoint === null) return [];
   const all = endpoint.peer.addresses.filter((one) => family === 0 || one.family === family);
   if (isSixFirst) all.sort((one, other) => other.family - one.family);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
 import { channels } from '../diagnostics.ts';
 import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
@@ -77,8 +78,12 @@ interface Job {
   readonly kind: 'follow' | 'lead';
   /** The peer to run against now. */
   find(): Peer | null;
-  /** Why a worker that runs against this peer must end; `null` while it may go on. */
-  ended(peer: Peer): PeerDiscoveryError | null;
+  /**
+   * Why a worker that runs against this peer must end; `null` while it may go on.
+   *
+   * @param used - the addresses that it may be using: those that the peer had since the worker began
+   */
+  ended(peer: Peer, used: ReadonlySet<string>): PeerDiscoveryError | null;
 }
 
 function followed(addresses: Addresses, target: CheckedTarget): Job {
@@ -89,16 +94,14 @@ function followed(addresses: Addresses, target: CheckedTarget): Job {
       const peer = addresses.pick(target)?.peer ?? null;
       return peer?.isSelf === true ? null : peer;
     },
-    ended: (peer) => {
-      // It may be using any of them. What was gained disturbs nothing.
-      const left = peer.addresses.find(({ address }) => !addresses.holds(peer.podName, address));
-      if (left !== undefined) return addresses.lost({ peer, address: left.address });
+    ended: (peer, used) => {
+      // What was gained disturbs nothing.
+      const left = [...used].find((address) => !addresses.holds(peer.podName, address));
+      if (left !== undefined) return addresses.lost({ peer, address: left });
       const now = topology().peer(peer.podName);
-      if (now !== undefined && now.port !== peer.port) {
-        return moved(
-          peer,
-          `${peer.podName} is at port ${now.port ?? 'unknown'}, no longer at ${peer.port ?? 'unknown'}`,
-        );
+      // A port that becomes known is gained as well.
+      if (now !== undefined && peer.port !== null && now.port !== peer.port) {
+        return moved(peer, `${peer.podName} is at port ${now.port ?? 'unknown'}, no longer at ${peer.port}`);
       }
       if (target !== 'primary' || addresses.means(target, peer.podName)) return endedReplica(addresses, target, peer);
       const { primary, designation } = topology();
@@ -143,6 +146,7 @@ class Worker implements WorkerHandle {
   readonly #restart: 'always' | 'on-failure';
   #state: WorkerHandle['state'] = 'waiting';
   #peer: Peer | null = null;
+  readonly #used = new Set<string>();
   #lastError: unknown = null;
   /** Attempts with one back-off: ends with the peer's address, with the role, or after health. */
   #series = new AbortController();
@@ -168,7 +172,11 @@ class Worker implements WorkerHandle {
       this.#stop(closing.aborted ? closing.reason : signal?.reason);
     };
     closing.addEventListener('abort', onAbort);
-    signal?.addEventListener('abort', onAbort);
+    if (signal !== undefined) {
+      // One signal may stop many workers; Node.js would warn of a leak from the eleventh on.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', onAbort);
+    }
     const release = source.hold();
     const withdraw = source.beforeClose(() => this.done);
     const unsubscribe = source.subscribe(() => {
@@ -209,18 +217,26 @@ class Worker implements WorkerHandle {
   /** After each change: a worker whose peer moved must end, and a back-off that waits for such a peer is over. */
   #look(): void {
     if (this.#peer === null || this.#state === 'waiting') return;
-    const ended = this.#job.ended(this.#peer);
+    const ended = this.#job.ended(this.#peer, this.#used);
     if (ended !== null) this.#series.abort(ended);
+    else this.#noteUsed(this.#peer);
+  }
+
+  #noteUsed({ podName }: Peer): void {
+    const now = this.#addresses.source.topology().peer(podName);
+    for (const { address } of now?.addresses ?? []) this.#used.add(address);
   }
 
   async #loop(): Promise<void> {
     // Loaded by the first worker only: importing the library loads no other package than eventemitter3.
     const { default: pRetry } = await import('p-retry');
-    while (this.#stopping === null) {
+    for (let wasWell = false; this.#stopping === null;) {
       const series = new AbortController();
       this.#series = series;
+      // After health there is a short pause as well: what ended one worker ended others, and they come back together.
+      const isPause = wasWell;
       try {
-        await pRetry(() => this.#attempt(series), {
+        await pRetry((attempt) => (isPause && attempt === 1 ? pause() : this.#attempt(series)), {
           retries: Infinity,
           minTimeout: firstDelayMs,
           // The cap has a jitter of its own: p-retry's is lost in it.
@@ -232,21 +248,26 @@ class Worker implements WorkerHandle {
       } catch (error) {
         // p-retry gives up for one reason: the series was ended. Anything else would be a fault of ours.
         if (!series.signal.aborted) throw error;
+        wasWell = series.signal.reason === healthy;
       }
     }
   }
 
   /** Waits for a peer and runs the worker once. Returning means: done for good. */
   async #attempt(series: AbortController): Promise<void> {
-    const { signal } = series;
     this.#state = 'waiting';
     let peer = this.#job.find();
     // Most wait for good: a replica to lead, a primary to follow somebody else. That is no reason to ask DNS more often.
-    for (; peer === null; peer = this.#job.find()) await this.#addresses.changed(signal);
+    for (; peer === null; peer = this.#job.find()) await this.#addresses.changed(series.signal);
     this.#peer = peer;
+    this.#used.clear();
+    this.#noteUsed(peer);
     this.#state = 'running';
     const startedAt = performance.now();
-    const unwatch = this.#watchOver(peer, signal);
+    // A signal a run: what a worker leaves on its signal goes with it.
+    const run = new AbortController();
+    const { signal } = run;
+    const unwatch = this.#watchOver(peer, series.signal, run);
     let failure: unknown;
     try {
       await this.#run(peer, { signal });
@@ -265,11 +286,12 @@ class Worker implements WorkerHandle {
     throw new Error('the worker ended', { cause: failure });
   }
 
-  /** Says so, once, when a worker goes on although it was told to end. */
-  #watchOver(peer: Peer, signal: AbortSignal): () => void {
+  /** Tells the worker to end when its series does; and says so, once, when it goes on all the same. */
+  #watchOver(peer: Peer, series: AbortSignal, run: AbortController): () => void {
     let timer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
       this.#state = 'ending';
+      run.abort(series.reason);
       timer = setTimeout(() => {
         const { kind } = this.#job;
         debug('%s: the worker for %s ignores its signal', kind, peer.podName);
@@ -277,16 +299,21 @@ class Worker implements WorkerHandle {
           kind,
           podName: peer.podName,
           ignoredForMs: stuckAfterMs,
-          reason: signal.reason as unknown,
+          reason: series.reason as unknown,
         });
       }, stuckAfterMs).unref();
     };
-    signal.addEventListener('abort', onAbort, { once: true });
+    series.addEventListener('abort', onAbort, { once: true });
     return () => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      series.removeEventListener('abort', onAbort);
     };
   }
+}
+
+/** p-retry waits after a failure, with jitter. */
+function pause(): never {
+  throw new Error('a pause before the next');
 }
 
 const debug = debuglog('stateful-peers');

@@ -4,6 +4,7 @@ import { Dispatcher, fetch } from 'undici';
 import type { Addresses, Connectable, Endpoint, PoolStats } from '../connect/addresses.ts';
 import { addressesOf } from '../connect/addresses.ts';
 import { portOf } from '../connect/connect.ts';
+import { checkTls } from '../connect/dial.ts';
 import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
 import type { Switchboard } from './call.ts';
 import { Call } from './call.ts';
@@ -289,7 +290,7 @@ function checkDispatcherOptions(
     connectTimeoutMs: time('connectTimeoutMs', 2_000, 1),
     drainMs: time('drainMs', 5_000, 0),
     pool,
-    tls: section('tls', given['tls'] ?? {}, null),
+    tls: checkTls('tls', given['tls'] ?? {}),
   };
 }
 

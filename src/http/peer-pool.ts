@@ -112,6 +112,7 @@ export class PeerPool {
     const { pool, tls, connectTimeoutMs } = this.#options;
     const isPlain = servername === null;
     const socket = dial({
+      addresses: this.addresses,
       endpoint: this.endpoint,
       port: this.port,
       timeoutMs: connectTimeoutMs,

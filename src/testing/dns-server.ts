@@ -65,12 +65,16 @@ export class DnsServer {
     this.#dns.off('tcpDropped', this.#dropConnections);
     for (const timer of this.#delayed) clearTimeout(timer);
     this.#delayed.clear();
-    this.#dropConnections();
+    for (const socket of this.#connections) socket.destroy();
     await Promise.all([closeUdp(this.#udp), new Promise<void>((resolve) => this.#tcp.close(() => resolve()))]);
   }
 
   readonly #dropConnections = (): void => {
-    for (const socket of this.#connections) socket.resetAndDestroy();
+    for (const socket of this.#connections) {
+      // A reset while the other side's end is being answered keeps Node.js 20 from ever exiting.
+      if (socket.writableEnded || socket.readableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   };
 
   #datagram(query: Uint8Array, from: RemoteInfo): void {

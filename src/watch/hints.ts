@@ -20,7 +20,7 @@ const HintLimits = {
 } as const;
 
 // For the process, not for each library object in it: connection storms come from many places at once.
-const asking = { lastAt: -Infinity };
+const asking = { lastAt: -Infinity, questions: 1 };
 
 /** The pause after which a hint is asked again, `null` when polling has it from here. */
 export function nextHintDelay(elapsedMs: number, lastDelayMs: number, minIntervalMs: number): number | null {
@@ -65,13 +65,16 @@ export class Hints {
   /**
    * Whom to ask about now; each hint taken is moved on, and ends where polling takes over. `all` where one question
    * (the Service's SRV) answers for everybody; else the one that has waited longest.
+   *
+   * @param questions - how many questions that takes: one for each family of a name
    */
-  take(now: number, all: boolean): readonly number[] {
+  take(now: number, all: boolean, questions: number): readonly number[] {
     if (openFrom(now) > now) return [];
     const due = [...this.#active].filter(([, hint]) => hint.nextAt <= now).sort(([, a], [, b]) => a.nextAt - b.nextAt);
     const taken = all ? due : due.slice(0, 1);
     if (taken.length === 0) return [];
     asking.lastAt = now;
+    asking.questions = questions;
     for (const [key, hint] of taken) {
       const delayMs = nextHintDelay(now - hint.startedAt, hint.delayMs, this.#minIntervalMs);
       if (delayMs === null) this.#active.delete(key);
@@ -83,5 +86,5 @@ export class Hints {
 
 /** When this process may ask the next hint. A clock that was set back (fake timers) must not stop the hints. */
 function openFrom(now: number): number {
-  return asking.lastAt > now ? now : asking.lastAt + HintLimits.gapMs;
+  return asking.lastAt > now ? now : asking.lastAt + asking.questions * HintLimits.gapMs;
 }

@@ -159,7 +159,8 @@ export class Watcher {
     if (this.#hint !== null) return;
     const { scope } = this.#options;
     const byName = this.#cost.srvNeedsTcp;
-    const ordinals = this.#hints.take(now, !byName);
+    const questions = byName ? this.#believer.wants(now).families.length : 1;
+    const ordinals = this.#hints.take(now, !byName, questions);
     if (ordinals.length === 0) return;
     const names = byName ? ordinals.map((ordinal) => nameOf(scope, ordinal)) : [srvQuestion(scope).name];
     if (names.some((name) => (this.#negative.get(name) ?? -Infinity) > now)) return;

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { decode, encode, streamEncode } from 'dns-packet';
 import { DnsServer } from '../../../src/testing/dns-server.ts';
 import { TestCluster } from '../../../src/testing/test-cluster.ts';
@@ -118,6 +120,15 @@ describe('the DNS server on loopback', () => {
     const again = await DnsServer.listen(cluster.dns, { port });
     assert.equal(again.port, port);
     await again.close();
+  });
+
+  it('closed while its clients are leaving, it lets its process end', async () => {
+    const child = fork(fileURLToPath(new URL('../../fixtures/closing-dns-server.js', import.meta.url)), {
+      execArgv: [],
+      timeout: 8_000,
+    });
+    const [status, signal] = (await once(child, 'exit')) as [number | null, string | null];
+    assert.deepEqual([status, signal], [0, null]);
   });
 
   it('listens on IPv6', async function () {

@@ -9,7 +9,7 @@ function asked(until: number, minIntervalMs: number, fail: (hints: Hints, at: nu
   const times: number[] = [];
   for (let at = 0; at <= until; at += step) {
     fail(hints, epoch + at);
-    if (hints.take(epoch + at, true).length > 0) times.push(at);
+    if (hints.take(epoch + at, true, 1).length > 0) times.push(at);
   }
   return times;
 }
@@ -43,9 +43,9 @@ describe('16. A failed connection is a question', () => {
     const hints = new Hints(1_000);
     hints.add(1, '10.0.0.1', epoch);
     hints.add(2, '10.0.0.2', epoch);
-    assert.deepEqual(hints.take(epoch, false), [1]);
-    assert.deepEqual(hints.take(epoch + 10, false), []);
-    assert.deepEqual(hints.take(epoch + 50, false), [2]);
+    assert.deepEqual(hints.take(epoch, false, 1), [1]);
+    assert.deepEqual(hints.take(epoch + 10, false, 1), []);
+    assert.deepEqual(hints.take(epoch + 50, false, 1), [2]);
     assert.equal(hints.nextAt(epoch + 50), epoch + 100);
   });
 
@@ -61,7 +61,7 @@ describe('16. A failed connection is a question', () => {
     const hints = new Hints(1_000);
     hints.add(1, '10.0.0.1', 5);
     assert.equal(hints.nextAt(5), 5);
-    assert.deepEqual(hints.take(5, true), [1]);
+    assert.deepEqual(hints.take(5, true, 1), [1]);
   });
 
   it('the pause is 100 ms for 2 s and then doubles up to the polling minimum', () => {

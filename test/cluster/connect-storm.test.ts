@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import type { PeerDiscovery } from '../../src/peer-discovery.ts';
+import { createObserver } from '../../src/peer-discovery.ts';
+import { hasLoopbackRange } from '../../src/testing/pod-network.ts';
+import { TestCluster } from '../../src/testing/test-cluster.ts';
+import { Opened } from '../unit/connect/sockets.ts';
+
+// Promise 16, counted at the DNS server: connections to a dead address, as many as a busy process makes. What a hundred
+// processes ask together is counted in test/unit/connect/hint-rate.test.ts.
+
+describe('16. A storm of connection errors is no storm of DNS questions', () => {
+  before(async function () {
+    if (await hasLoopbackRange()) return;
+    console.log('skipped: this system has a single loopback address, so that pods cannot have one each');
+    this.skip();
+  });
+
+  let opened = new Opened();
+  let cluster: TestCluster;
+  beforeEach(async () => {
+    opened = new Opened();
+    // Pods without a process: each connection is refused.
+    cluster = await TestCluster.start({ sockets: true, replicas: 3 });
+    opened.add(() => cluster.close());
+  });
+  afterEach(() => opened.close());
+
+  function observe(): PeerDiscovery {
+    const environment = {
+      hostname: () => 'writer',
+      variables: cluster.observerEnvironment(),
+      readFile: () => null,
+      pause: () => undefined,
+    };
+    const peers = createObserver({ statefulSet: 'web', service: 'nginx' }, { environment });
+    opened.add(() => peers.close());
+    return peers;
+  }
+
+  interface Storm {
+    readonly attempts: number;
+    /** Hints in each 100 ms: what the process asked because of connections. */
+    readonly hints: readonly number[];
+    /** Questions that came to the server in each 100 ms: with the polls. */
+    readonly questions: readonly number[];
+  }
+  /** Connections that fail, for 2 s; counted for half a second more. */
+  async function storm(all: readonly PeerDiscovery[], targets: readonly string[]): Promise<Storm> {
+    const sumOfHints = (): number => all.reduce((sum, peers) => sum + peers.stats().hints, 0);
+    const [hints, questions]: [number[], number[]] = [[], []];
+    let last = { hints: sumOfHints(), questions: cluster.dns.questions() };
+    const sampling = setInterval(() => {
+      const now = { hints: sumOfHints(), questions: cluster.dns.questions() };
+      hints.push(now.hints - last.hints);
+      questions.push(now.questions - last.questions);
+      last = now;
+    }, 100);
+    const startedAt = performance.now();
+    let attempts = 0;
+    try {
+      while (performance.now() - startedAt < 2_000) {
+        const batch = Array.from({ length: 50 }, (_, index) => {
+          const peers = all[(attempts + index) % all.length];
+          const target = targets[(attempts + index) % targets.length];
+          if (peers === undefined || target === undefined) return Promise.resolve();
+          return peers.connect(target, { timeoutMs: 40 }).then(
+            () => assert.fail('it connected'),
+            () => undefined,
+          );
+        });
+        attempts += batch.length;
+        await Promise.all(batch);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    } finally {
+      clearInterval(sampling);
+    }
+    return { attempts, hints, questions };
+  }
+  /** The most of them in a second. */
+  function busiestSecond(tenths: readonly number[]): number {
+    return Math.max(...tenths.map((_, from) => tenths.slice(from, from + 10).reduce((sum, count) => sum + count, 0)));
+  }
+
+  it('1,000 failed connections to one address', async function () {
+    this.timeout(20_000);
+    const peers = observe();
+    await peers.waitForPeer('web-1');
+    const { attempts, hints, questions } = await storm([peers], ['web-1']);
+    assert.ok(attempts >= 1_000, `${attempts} attempts`);
+    assert.ok(busiestSecond(hints) > 0 && busiestSecond(hints) <= 20, `hints ${hints.join(' ')}`);
+    // With the polls of somebody who waits, once a second.
+    assert.ok(busiestSecond(questions) <= 20 + 2, `questions ${questions.join(' ')}`);
+  });
+
+  it('to every address of the set', async function () {
+    this.timeout(20_000);
+    const peers = observe();
+    await peers.waitForPeer('web-2');
+    const { attempts, hints, questions } = await storm([peers], ['web-0', 'web-1', 'web-2', 'any', 'primary']);
+    assert.ok(attempts >= 1_000, `${attempts} attempts`);
+    assert.ok(busiestSecond(hints) > 0 && busiestSecond(hints) <= 21, `hints ${hints.join(' ')}`);
+    assert.ok(busiestSecond(questions) <= 21 + 2, `questions ${questions.join(' ')}`);
+  });
+
+  it('in a hundred library objects of one process: the bound is that of the process', async function () {
+    this.timeout(30_000);
+    const all = Array.from({ length: 100 }, observe);
+    for (const peers of all) await peers.waitForPeer('web-1');
+    const { attempts, hints } = await storm(all, ['web-1']);
+    assert.ok(attempts >= 1_000, `${attempts} attempts`);
+    // A sample can hold one of the tenth before it.
+    assert.ok(busiestSecond(hints) > 0 && busiestSecond(hints) <= 21, `hints ${hints.join(' ')}`);
+  });
+
+  it('while DNS says that nobody is there, the hints are silent: a negative cache is not fed', async function () {
+    this.timeout(20_000);
+    const peers = observe();
+    await peers.waitForPeer('web-1');
+    const fault = cluster.dns.spuriousNxdomain(1);
+    const { attempts, questions } = await storm([peers], ['web-1']);
+    fault.end();
+    assert.ok(attempts >= 1_000, `${attempts} attempts`);
+    const total = questions.reduce((sum, count) => sum + count, 0);
+    // One hint says NXDOMAIN; then there are the polls, once a second, with the Service's own A and AAAA beside SRV.
+    assert.ok(total <= 1 + 4 * 3, `questions ${questions.join(' ')}`);
+  });
+});
