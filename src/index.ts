@@ -4,7 +4,7 @@ export { fixedPrimary, lowestOrdinal } from './topology/primary.ts';
 
 export type { PoolStats } from './connect/addresses.ts';
 export type { ConnectOptions } from './connect/connect.ts';
-export type { PeerLookup } from './connect/lookup.ts';
+export type { LookupError, PeerLookup } from './connect/lookup.ts';
 export type { WorkerContext, WorkerHandle, WorkerOptions } from './connect/worker.ts';
 export type { ConnectionMessage, QuestionMessage, WorkerMessage } from './diagnostics.ts';
 export type { Failure, PeerDiscoveryErrorCode, PeerDiscoveryErrorDetails } from './errors.ts';

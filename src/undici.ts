@@ -1,5 +1,6 @@
 import './http/preload-builtin-fetch.ts';
 
+export { PeerDiscoveryError } from './errors.ts';
 export { createIdentityGuard } from './http/identity-guard.ts';
 export { PeerDispatcher, retryableErrorCodes } from './http/peer-dispatcher.ts';
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const expectedExports = ['PeerDiscoveryError', 'discoverPeers', 'fixedPrimary', 'lowestOrdinal', 'observePeers'];
 /** What the main door needs; the consumer has no other package at first. */
 const dependencies = ['eventemitter3'];
-const undiciExports = ['PeerDispatcher', 'createIdentityGuard', 'retryableErrorCodes'];
+const undiciExports = ['PeerDiscoveryError', 'PeerDispatcher', 'createIdentityGuard', 'retryableErrorCodes'];
 
 /** What the tarball holds: these files, and below dist/ and src/ what the patterns say. */
 const expectedFiles = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];

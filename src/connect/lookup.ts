@@ -3,10 +3,6 @@ import { lookup as systemLookup } from 'node:dns';
 import type { CheckedTarget } from '../topology/target.ts';
 import type { Addresses } from './addresses.ts';
 
-type OneCallback = (error: NodeJS.ErrnoException | null, address: string, family: number) => void;
-type AllCallback = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
-type AnyCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
-
 /**
  * A function in the shape of `dns.lookup`, for `net.connect`, `tls.connect`, `http.Agent`, undici's `connect` and
  * drivers. Targets (`'primary'`, `'replica'`, `'any'`, `'web-1'`) and stable names are answered from memory, on a
@@ -17,14 +13,29 @@ type AnyCallback = (error: NodeJS.ErrnoException | null, address: string | Looku
  */
 export interface PeerLookup {
   /** Gives one address. */
-  (hostname: string, callback: OneCallback): void;
+  (hostname: string, callback: (error: LookupError, address: string, family: number) => void): void;
   /** Gives one address of that family. */
-  (hostname: string, family: number, callback: OneCallback): void;
+  (hostname: string, family: number, callback: (error: LookupError, address: string, family: number) => void): void;
   /** Gives all addresses of the peer. */
-  (hostname: string, options: LookupOptions & { all: true }, callback: AllCallback): void;
+  (
+    hostname: string,
+    options: LookupOptions & { all: true },
+    callback: (error: LookupError, addresses: LookupAddress[]) => void,
+  ): void;
   /** Gives one address, or all where the options ask for all. */
-  (hostname: string, options: LookupOptions, callback: AnyCallback): void;
+  (
+    hostname: string,
+    options: LookupOptions,
+    callback: (error: LookupError, address: string | LookupAddress[], family?: number) => void,
+  ): void;
 }
+
+/** `null` where there is an address; else in the shape of Node's own, with the cause. */
+export type LookupError = NodeJS.ErrnoException | null;
+
+type OneCallback = (error: LookupError, address: string, family: number) => void;
+type AllCallback = (error: LookupError, addresses: LookupAddress[]) => void;
+type AnyCallback = (error: LookupError, address: string | LookupAddress[], family?: number) => void;
 
 /** Makes the lookup function. */
 export function createLookup(addresses: Addresses): PeerLookup {

@@ -7,7 +7,14 @@ import { refusalHeader, targetHeader } from './identity-headers.ts';
 /** A library object of a member, as far as the guard sees it. */
 export interface Guarded {
   /** Who this process is. */
-  readonly identity: { readonly podName: string | null; readonly serviceName: string; readonly statefulSet: string };
+  readonly identity: {
+    /** `web-1`. */
+    readonly podName: string | null;
+    /** FQDN of the governing Service. */
+    readonly serviceName: string;
+    /** `web`. */
+    readonly statefulSet: string;
+  };
   /** This pod: `superseded` where another process has its name now. */
   readonly self: Peer;
 }
