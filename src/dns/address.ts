@@ -25,7 +25,7 @@ export function familyOf(address: string): Family {
 /** 127.0.0.0/8 and ::1, in any text. */
 export function isLoopback(address: string): boolean {
   const normal = normaliseAddress(address);
-  return normal === '::1' || (normal?.startsWith('127.') ?? false);
+  return normal !== null && isNormalLoopback(normal);
 }
 
 /**
@@ -38,10 +38,10 @@ export function isLoopback(address: string): boolean {
 export function isPodAddress(address: string, options: { readonly allowLoopback: boolean }): boolean {
   const normal = normaliseAddress(address);
   if (normal === null) return false;
-  if (isLoopback(normal)) return options.allowLoopback;
+  if (isNormalLoopback(normal)) return options.allowLoopback;
   if (familyOf(normal) === 6) return normal !== '::' && !/^(?:fe[89ab]|ff)[0-9a-f]?[0-9a-f]:/.test(normal);
-  const [first = 0, second] = normal.split('.', 2).map(Number);
-  if (first === 0 || (first === 169 && second === 254)) return false;
+  const first = parseInt(normal, 10);
+  if (first === 0 || normal.startsWith('169.254.')) return false;
   return first < 224 || (first >= 240 && normal !== '255.255.255.255');
 }
 
@@ -92,6 +92,10 @@ export function formatIpv6(bytes: Uint8Array, offset: number): string {
     text += (((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16);
   }
   return text;
+}
+
+function isNormalLoopback(normal: string): boolean {
+  return normal.startsWith('127.') || normal === '::1';
 }
 
 /** ::ffff:0:0/96 (RFC 4291 section 2.5.5.2). */

@@ -49,8 +49,9 @@ export type Outcome = Found | Absent | Failed;
 /** Asks the cluster's DNS. */
 export interface DnsClient {
   /**
-   * Asks one question of the servers in order, over UDP with EDNS 1232 and, where the answer is truncated, TCP.
-   * Never rejects for what servers or the network do: that is `failed`.
+   * Asks one question of the servers in order, over UDP with EDNS 1232 and, where the answer is truncated, TCP; at once
+   * over TCP where UDP could not carry the answer lately. Never rejects for what servers or the network do: that is
+   * `failed`.
    *
    * @param deadline - `performance.now()` value after which the outcome is `failed` with reason `timeout`
    * @throws `signal.reason` when the signal aborts
@@ -88,6 +89,13 @@ export interface DnsClientOptions {
 
 /** 1232 bytes pass every path unfragmented (https://www.dnsflagday.net/2020/). */
 const udpPayloadSize = 1232;
+/** What a response over UDP has at most where there is no EDNS (RFC 1035 section 4.2.1). */
+const udpPayloadSizeWithoutEdns = 512;
+/**
+ * How long a question whose answer UDP could not carry is asked over TCP at once. Then UDP has its turn again: a
+ * server need not compress names over TCP as it does over UDP, so that what is large there may fit by now.
+ */
+const tooLargeForMs = 300_000;
 /** A negative answer without an SOA tells no TTL. */
 const negativeTtlWithoutSoa = 5;
 
@@ -109,6 +117,7 @@ interface Asking {
 /** What a server said over one transport. */
 interface Said {
   readonly outcome: Outcome;
+  readonly server: string;
   /** It knows EDNS, as far as we can tell. */
   readonly hasEdns: boolean;
   /** What is missing from the answer, `null` where it is whole. */
@@ -120,6 +129,8 @@ class Client implements DnsClient {
   readonly #randomId: () => number;
   /** Servers that have answered for the zone, so that a negative answer without SOA counts. */
   readonly #zoneServers = new Set<string>();
+  /** Servers and questions whose answers UDP could not carry, and until when they are asked over TCP at once. */
+  readonly #tooLarge = new Map<string, number>();
 
   constructor(options: DnsClientOptions) {
     this.#options = options;
@@ -157,17 +168,20 @@ class Client implements DnsClient {
     this.#options.transport.close();
   }
 
-  /** Over UDP, and over TCP where UDP does not carry the answer. */
+  /** Over UDP, and over TCP where UDP does not carry the answer; over TCP at once where it could not lately. */
   async #askServer(server: ServerAddress, asking: Asking): Promise<Outcome> {
+    const { question } = asking;
+    const key = `${textOf(server)} ${question.type} ${question.name}`;
+    if (this.#isTooLarge(key)) {
+      const outcome = wholeOrTruncated(await this.#askOverTcp(key, server, true, asking), null);
+      if (outcome.kind !== 'failed' || outcome.partial !== null) return outcome;
+      // TCP leads nowhere by now: blocked, or a kept connection whose other end has gone.
+    }
     const overUdp = await this.#askOver('udp', server, true, asking);
     if (overUdp.missing === null) return overUdp.outcome;
-    const overTcp = await this.#askOver('tcp', server, overUdp.hasEdns, asking);
-    const { outcome } = overTcp;
-    const { question } = asking;
-    if (overTcp.missing === 'truncated') {
-      return failed(question, textOf(server), 'truncated', 'truncated over TCP', foundIn(overTcp) ?? foundIn(overUdp));
-    }
-    if (outcome.kind !== 'failed') return outcome;
+    const overTcp = await this.#askOverTcp(key, server, overUdp.hasEdns, asking);
+    const outcome = wholeOrTruncated(overTcp, foundIn(overUdp));
+    if (outcome.kind !== 'failed' || overTcp.missing === 'truncated') return outcome;
     const { reason, detail } = outcome.failure;
     const isTruncated = overUdp.missing === 'truncated';
     const why = isTruncated ? 'the UDP answer is truncated' : 'the UDP answer ended early';
@@ -176,9 +190,23 @@ class Client implements DnsClient {
     return failed(question, textOf(server), isTruncated ? 'truncated' : reason, whole, foundIn(overUdp));
   }
 
+  #isTooLarge(key: string): boolean {
+    return (this.#tooLarge.get(key) ?? -Infinity) > performance.now();
+  }
+
+  /** Remembers that UDP could not have carried the answer. Whatever failed is forgotten, so that UDP is asked again. */
+  async #askOverTcp(key: string, server: ServerAddress, withEdns: boolean, asking: Asking): Promise<Said> {
+    const said = await this.#askOver('tcp', server, withEdns, asking);
+    const bytes = foundIn(said)?.bytes ?? 0;
+    if (bytes <= (said.hasEdns ? udpPayloadSize : udpPayloadSizeWithoutEdns)) this.#tooLarge.delete(key);
+    else if (!this.#isTooLarge(key)) this.#tooLarge.set(key, performance.now() + tooLargeForMs);
+    return said;
+  }
+
   /** One query, and another one without EDNS where the server does not know it. */
   async #askOver(transport: 'udp' | 'tcp', server: ServerAddress, withEdns: boolean, asking: Asking): Promise<Said> {
     const { question } = asking;
+    const by = textOf(server);
     let hasEdns = withEdns;
     let reply = await this.#exchange(transport, server, hasEdns, asking);
     if (hasEdns && reply.kind === 'message' && isUnknownEdns(reply.message)) {
@@ -187,14 +215,14 @@ class Client implements DnsClient {
     }
     switch (reply.kind) {
       case 'message': {
-        const outcome = this.#outcomeOf(reply, question, textOf(server), transport);
+        const outcome = this.#outcomeOf(reply, question, by, transport);
         const isTruncated = reply.message.truncated && isAboutName(reply.message);
-        return { outcome, hasEdns, missing: isTruncated ? 'truncated' : null };
+        return { outcome, server: by, hasEdns, missing: isTruncated ? 'truncated' : null };
       }
       case 'cut':
-        return { outcome: failed(question, textOf(server), 'malformed', reply.detail), hasEdns, missing: 'cut' };
+        return { outcome: failed(question, by, 'malformed', reply.detail), server: by, hasEdns, missing: 'cut' };
       case 'failed':
-        return { outcome: failed(question, textOf(server), reply.reason, reply.detail), hasEdns, missing: null };
+        return { outcome: failed(question, by, reply.reason, reply.detail), server: by, hasEdns, missing: null };
     }
   }
 
@@ -274,6 +302,13 @@ function isUnknownEdns({ rcode }: Message): boolean {
 /** Only these say something about the name; for the others it does not matter that they are truncated. */
 function isAboutName({ rcode }: Message): boolean {
   return rcode === Rcode.NOERROR || rcode === Rcode.NXDOMAIN;
+}
+
+/** What was said over TCP. Where that is truncated, too, it failed; `before` is what UDP brought. */
+function wholeOrTruncated(said: Said, before: Found | null): Outcome {
+  const { outcome, missing, server } = said;
+  if (missing !== 'truncated') return outcome;
+  return failed(outcome.question, server, 'truncated', 'truncated over TCP', foundIn(said) ?? before);
 }
 
 function foundIn({ outcome }: Said): Found | null {

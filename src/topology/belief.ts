@@ -205,10 +205,11 @@ export function decide(belief: Belief, answer: Answer, now: number, windows: Win
   const causes = new Map<number, Cause>();
   const negativeTtlMs = answer.negativeTtlMs ?? belief.negativeTtlMs;
   const removeAfterMs = Math.max(windows.removeAfterMs, Limits.negativeTtls * (negativeTtlMs ?? 0));
+  const presenceWindows = { ...windows, removeAfterMs };
   const peers = new Map<number, PeerBelief>();
 
   for (const peer of belief.peers.values()) {
-    const next = nextPresence(peer, sightingOf(answer, peer.ordinal), now, { ...windows, removeAfterMs }, belief.self);
+    const next = nextPresence(peer, sightingOf(answer, peer.ordinal), now, presenceWindows, belief.self);
     if (next === null || next.presence !== peer.presence) {
       causes.set(peer.ordinal, next?.presence === 'published' ? 'answer' : 'absence');
     }
@@ -216,26 +217,26 @@ export function decide(belief: Belief, answer: Answer, now: number, windows: Win
   }
   for (const [ordinal, sighting] of answer.sightings) {
     if (sighting.kind !== 'found' || peers.has(ordinal)) continue;
-    peers.set(ordinal, newPeer(ordinal));
+    peers.set(ordinal, newPeer(ordinal, sighting.port ?? null));
     causes.set(ordinal, 'answer');
   }
 
-  const ports = takePorts(peers, answer, causes);
-  const self = seeSelf(ports, belief.self, answer, now, causes);
+  takePorts(peers, answer, causes);
+  const self = seeSelf(peers, belief.self, answer, now, causes);
   // At another port an address is another endpoint. A port that becomes known is none, except on loopback.
   const hasOtherPort = (ordinal: number, address: string): boolean => {
-    const before = peers.get(ordinal)?.port ?? null;
-    const after = ports.get(ordinal)?.port ?? null;
+    const before = belief.peers.get(ordinal)?.port ?? null;
+    const after = peers.get(ordinal)?.port ?? null;
     return before !== after && ((before !== null && after !== null) || isOnLoopback(address));
   };
-  const addressed = takeAddresses(ports, hasOtherPort, self, answer, now, windows, causes);
+  const contested = takeAddresses(peers, hasOtherPort, self, answer, now, windows, causes);
   return {
     belief: {
-      peers: byOrdinal(addressed.peers),
+      peers: byOrdinal(peers),
       self,
       freshness: nextFreshness(belief.freshness, answer, now),
       negativeTtlMs,
-      contested: answer.isRound && answer.complete ? addressed.contested : belief.contested,
+      contested: answer.isRound && answer.complete ? contested : belief.contested,
     },
     causes,
   };
@@ -266,7 +267,7 @@ export function doubt(belief: Belief, ordinal: number, address: string, now: num
   return atCurrent(belief, ordinal, address, (family, number) => {
     const isFree = (other: string): boolean => !isHeldByOther(belief.peers, ordinal, number, other);
     const beside = lowest(family.beside.filter(isFree));
-    if (beside !== undefined) return { family: moved(family, beside, now), cause: 'answer' };
+    if (beside !== undefined) return { family: moved(family, beside, [], now), cause: 'answer' };
     const doubtEndsAt = Math.min(family.doubtEndsAt ?? Infinity, now + Limits.holdAfterFailureMs);
     return { family: { ...family, doubtEndsAt }, cause: null };
   });
@@ -280,7 +281,10 @@ export function bar(belief: Belief, ordinal: number, address: string, now: numbe
   if (peer !== undefined && barred !== undefined && peer.families[barred].current !== address) {
     const family = peer.families[barred];
     return {
-      belief: withFamily(belief, peer, barred, { ...family, barred: new Map([...family.barred, [address, until]]) }),
+      belief: withPeer(
+        belief,
+        withFamily(peer, barred, { ...family, barred: new Map([...family.barred, [address, until]]) }),
+      ),
       causes: none,
     };
   }
@@ -386,37 +390,32 @@ interface Claimant {
   readonly left: Set<string>;
 }
 
-function takePorts(
-  peers: ReadonlyMap<number, PeerBelief>,
-  answer: Answer,
-  causes: Map<number, Cause>,
-): Map<number, PeerBelief> {
-  const next = new Map(peers);
+/** Sets the ports in `peers`. */
+function takePorts(peers: Map<number, PeerBelief>, answer: Answer, causes: Map<number, Cause>): void {
   for (const [ordinal, sighting] of answer.sightings) {
-    const peer = next.get(ordinal);
+    const peer = peers.get(ordinal);
     if (peer === undefined || sighting.kind !== 'found' || sighting.port === undefined) continue;
     if (sighting.port === peer.port) continue;
-    next.set(ordinal, { ...peer, port: sighting.port });
+    peers.set(ordinal, { ...peer, port: sighting.port });
     if (!causes.has(ordinal)) causes.set(ordinal, 'answer');
   }
-  return next;
 }
 
+/** Sets the addresses in `peers`. Returns which of them several peers were shown at. */
 function takeAddresses(
-  before: ReadonlyMap<number, PeerBelief>,
+  peers: Map<number, PeerBelief>,
   hasOtherPort: (ordinal: number, address: string) => boolean,
   self: SelfBelief | null,
   answer: Answer,
   now: number,
   windows: Windows,
   causes: Map<number, Cause>,
-): { readonly peers: Map<number, PeerBelief>; readonly contested: Contest[] } {
-  const peers = new Map(before);
+): Contest[] {
   const contested: Contest[] = [];
   const set = (peer: PeerBelief, family: Family, next: FamilyBelief, cause: Cause): void => {
     const was = peer.families[family];
     if (next === was) return;
-    peers.set(peer.ordinal, { ...peer, families: { ...peer.families, [family]: next } });
+    peers.set(peer.ordinal, withFamily(peer, family, next));
     if (next.current !== was.current && !causes.has(peer.ordinal)) causes.set(peer.ordinal, cause);
   };
 
@@ -450,14 +449,18 @@ function takeAddresses(
         claimants.set(ordinal, {
           ordinal,
           // An address belongs to a peer with its port: at another port it is claimed anew.
-          family: { ...belief, without: null, current: isElsewhere ? null : current },
+          family:
+            isElsewhere || belief.without !== null
+              ? { ...belief, without: null, current: isElsewhere ? null : current }
+              : belief,
           shown: seen.addresses,
           left: new Set(left),
         });
       }
     }
 
-    strikeWorseClaims(peers, claimants, family, now);
+    const holders = holdersOf(peers, claimants, family);
+    strikeWorseClaims(peers, holders, claimants, family, now);
     for (const claimant of claimants.values()) {
       const peer = peers.get(claimant.ordinal);
       if (peer === undefined) continue;
@@ -470,17 +473,33 @@ function takeAddresses(
     for (const claimant of claimants.values()) {
       const address = peers.get(claimant.ordinal)?.families[family].current ?? null;
       if (address === null || address === claimant.family.current) continue;
-      for (const holder of [...peers.values()]) {
-        if (holder.ordinal === claimant.ordinal || isCertain(holder.ordinal)) continue;
-        if (holder.families[family].current !== address) continue;
-        if (!sharesEndpoint(peers, claimant.ordinal, holder.ordinal, address)) continue;
-        if (claimants.get(holder.ordinal)?.left.has(address) === true) continue;
+      for (const ordinal of holders.get(address) ?? []) {
+        const holder = peers.get(ordinal);
+        if (ordinal === claimant.ordinal || isCertain(ordinal)) continue;
+        // It may have another one by now, or have lost it to an earlier claimant.
+        if (holder?.families[family].current !== address) continue;
+        if (!sharesEndpoint(peers, claimant.ordinal, ordinal, address)) continue;
+        if (claimants.get(ordinal)?.left.has(address) === true) continue;
         set(holder, family, emptied(holder.families[family], now), 'claim');
       }
     }
     contested.push(...contests(peers, claimants, family));
   }
-  return { peers, contested };
+  return contested;
+}
+
+/** Who was at which address before this answer. */
+function holdersOf(
+  peers: ReadonlyMap<number, PeerBelief>,
+  claimants: ReadonlyMap<number, Claimant>,
+  family: Family,
+): ReadonlyMap<string, readonly number[]> {
+  const holders = new Map<string, number[]>();
+  for (const peer of peers.values()) {
+    const { current } = claimants.get(peer.ordinal)?.family ?? peer.families[family];
+    if (current !== null) enter(holders, current, peer.ordinal);
+  }
+  return holders;
 }
 
 /**
@@ -490,15 +509,11 @@ function takeAddresses(
  */
 function strikeWorseClaims(
   peers: ReadonlyMap<number, PeerBelief>,
+  holders: ReadonlyMap<string, readonly number[]>,
   claimants: ReadonlyMap<number, Claimant>,
   family: Family,
   now: number,
 ): void {
-  const holders = new Map<string, number[]>();
-  for (const peer of peers.values()) {
-    const { current } = claimants.get(peer.ordinal)?.family ?? peer.families[family];
-    if (current !== null) holders.set(current, [...(holders.get(current) ?? []), peer.ordinal]);
-  }
   for (let again = true; again;) {
     again = false;
     for (const claimant of claimants.values()) {
@@ -522,6 +537,8 @@ function strikeWorseClaims(
 /** Which address the claimant would have after this answer, by its own row of the table. */
 function choice({ family, left }: Claimant, now: number): string | null {
   const { current, retired, doubtEndsAt } = family;
+  // What nearly every answer says.
+  if (current !== null && left.size === 1 && left.has(current)) return current;
   const fresh = lowest([...left].filter((address) => address !== current && !retired.has(address)));
   if (fresh !== undefined) return fresh;
   if (current === null) return lowest([...left]) ?? null;
@@ -532,28 +549,42 @@ function choice({ family, left }: Claimant, now: number): string | null {
 
 /** The claimant's family after this answer. */
 function taken(claimant: Claimant, now: number): FamilyBelief {
-  const { family, left, shown } = claimant;
-  const retired = new Map([...family.retired].map(([address, at]) => [address, shown.includes(address) ? now : at]));
+  const { left, shown } = claimant;
+  const family = withShown(claimant.family, shown, now);
   const address = choice(claimant, now);
   const beside = [...left].filter((other) => other !== address);
   if (address !== family.current && address !== null) {
     // What was shown beside the chosen one is no news later: a peer with two addresses must not change sides.
-    for (const other of beside) retired.set(other, now);
-    return { ...moved({ ...family, retired }, address, now), beside };
+    return moved(family, address, beside, now);
   }
-  if (address !== null && left.has(address)) {
-    return { ...family, retired, shownAt: now, doubtEndsAt: null, beside };
-  }
-  if (left.size === 0) return shown.length === 0 ? family : { ...family, retired, beside: [] };
-  return { ...family, retired, beside: [], doubtEndsAt: family.doubtEndsAt ?? now + Limits.holdMs };
+  if (address !== null && left.has(address)) return { ...family, shownAt: now, doubtEndsAt: null, beside };
+  if (left.size === 0) return shown.length === 0 ? family : { ...family, beside: [] };
+  return { ...family, beside: [], doubtEndsAt: family.doubtEndsAt ?? now + Limits.holdMs };
 }
 
-/** `address` becomes current, the former one is retired. */
-function moved(family: FamilyBelief, address: string, now: number): FamilyBelief {
+/** Retired addresses that are shown all the same are not forgotten yet. */
+function withShown(family: FamilyBelief, shown: readonly string[], now: number): FamilyBelief {
+  const again = shown.filter((address) => family.retired.has(address));
+  if (again.length === 0) return family;
+  return { ...family, retired: new Map([...family.retired, ...again.map((address) => [address, now] as const)]) };
+}
+
+/** `address` becomes current; the former one is retired, and with it those that were shown beside. */
+function moved(family: FamilyBelief, address: string, beside: readonly string[], now: number): FamilyBelief {
   const retired = new Map(family.retired);
+  for (const other of beside) retired.set(other, now);
   retired.delete(address);
   if (family.current !== null) retired.set(family.current, now);
-  return { ...family, current: address, shownAt: now, retired, doubtEndsAt: null, beside: [], without: null };
+  return {
+    ...family,
+    current: address,
+    shownAt: now,
+    // Most peers never retire an address: they share the one empty set.
+    retired: retired.size === 0 ? unknownFamily.retired : retired,
+    doubtEndsAt: null,
+    beside,
+    without: null,
+  };
 }
 
 /** Nothing is current any more; what was is retired. */
@@ -575,6 +606,7 @@ function interruptedWithout(family: FamilyBelief): FamilyBelief {
 
 /** Forgets what is past its time: bars, and retired addresses. */
 function swept(family: FamilyBelief, now: number): FamilyBelief {
+  if (family.barred.size === 0 && family.retired.size === 0) return family;
   const barred = [...family.barred].filter(([, until]) => until > now);
   const retired = [...family.retired].filter(([, at]) => now - at < Limits.retiredMs);
   if (barred.length === family.barred.size && retired.length === family.retired.size) return family;
@@ -587,10 +619,9 @@ function contests(
   family: Family,
 ): Contest[] {
   const claims = new Map<string, number[]>();
-  for (const { ordinal, shown } of claimants.values()) {
-    for (const address of shown) claims.set(address, [...(claims.get(address) ?? []), ordinal]);
-  }
+  for (const { ordinal, shown } of claimants.values()) for (const address of shown) enter(claims, address, ordinal);
   return [...claims]
+    .filter(([, ordinals]) => ordinals.length > 1)
     .map(([address, ordinals]) => ({
       address,
       claimants: ordinals.filter((one) =>
@@ -603,6 +634,12 @@ function contests(
       claimants: several,
       holders: [...peers.values()].filter((p) => p.families[family].current === address).map((p) => p.ordinal),
     }));
+}
+
+function enter(ordinals: Map<string, number[]>, address: string, ordinal: number): void {
+  const there = ordinals.get(address);
+  if (there === undefined) ordinals.set(address, [ordinal]);
+  else there.push(ordinal);
 }
 
 /** An address belongs to one peer with its port. An unknown port equals any, except on loopback. */
@@ -646,15 +683,13 @@ function atCurrent(
   if (peer === undefined || family === undefined || ordinal === belief.self?.ordinal) return { belief, causes: none };
   const next = change(peer.families[family], family);
   return {
-    belief: withFamily(belief, peer, family, next.family),
+    belief: withPeer(belief, withFamily(peer, family, next.family)),
     causes: next.cause === null ? none : new Map([[ordinal, next.cause]]),
   };
 }
 
-function withFamily(belief: Belief, peer: PeerBelief, family: Family, next: FamilyBelief): Belief {
-  const peers = new Map(belief.peers);
-  peers.set(peer.ordinal, { ...peer, families: { ...peer.families, [family]: next } });
-  return { ...belief, peers };
+function withPeer(belief: Belief, peer: PeerBelief): Belief {
+  return { ...belief, peers: new Map(belief.peers).set(peer.ordinal, peer) };
 }
 
 // ---- small parts ---------------------------------------------------------------------------------------------------
@@ -669,11 +704,16 @@ function nextFreshness(before: FreshnessBelief, answer: Answer, now: number): Fr
   return { ...before, lastFailure };
 }
 
-function newPeer(ordinal: number): PeerBelief {
+function withFamily(peer: PeerBelief, family: Family, next: FamilyBelief): PeerBelief {
+  const { families } = peer;
+  return { ...peer, families: family === 4 ? { 4: next, 6: families[6] } : { 4: families[4], 6: next } };
+}
+
+function newPeer(ordinal: number, port: number | null): PeerBelief {
   return {
     ordinal,
     presence: 'published',
-    port: null,
+    port,
     absence: null,
     seen: true,
     families: { 4: unknownFamily, 6: unknownFamily },
@@ -696,12 +736,15 @@ function interrupted(run: Run): Run {
   return run.interrupted ? run : { ...run, interrupted: true };
 }
 
-function byOrdinal(peers: ReadonlyMap<number, PeerBelief>): Map<number, PeerBelief> {
-  return new Map([...peers].sort(([a], [b]) => a - b));
+function byOrdinal(peers: ReadonlyMap<number, PeerBelief>): ReadonlyMap<number, PeerBelief> {
+  const ordinals = [...peers.keys()];
+  const isSorted = ordinals.every((ordinal, index) => index === 0 || (ordinals[index - 1] ?? 0) < ordinal);
+  return isSorted ? peers : new Map([...peers].sort(([a], [b]) => a - b));
 }
 
 /** The lowest address: IPv4 by its numbers, IPv6 by its canonical text. The same in every pod, whatever its locale. */
 function lowest(addresses: readonly string[]): string | undefined {
+  if (addresses.length < 2) return addresses[0];
   return [...addresses].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)).at(0);
 }
 

@@ -137,7 +137,6 @@ export function transitionEvents(
   if (previous === current) return [];
   const topologyVersion = current.version;
   const causeOf = (peer: Peer | null): Cause => (peer === null ? undefined : causes.get(peer.ordinal)) ?? otherwise;
-  const about = (peer: Peer): TransitionEvent => ({ topologyVersion, cause: causeOf(peer) });
   const kept = current.peers.flatMap((now) => {
     const before = previous.peer(now.ordinal);
     return before === undefined || before === now ? [] : [{ before, now }];
@@ -146,21 +145,22 @@ export function transitionEvents(
   const events: EmittedEvent[] = [];
   for (const peer of previous.peers) {
     if (current.peer(peer.ordinal) !== undefined) continue;
-    events.push(['peerRemoved', { ...about(peer), previous: peer, current: null }]);
+    events.push(['peerRemoved', { topologyVersion, cause: causeOf(peer), previous: peer, current: null }]);
   }
   for (const peer of current.peers) {
     if (previous.peer(peer.ordinal) !== undefined) continue;
-    events.push(['peerAdded', { ...about(peer), previous: null, current: peer }]);
+    events.push(['peerAdded', { topologyVersion, cause: causeOf(peer), previous: null, current: peer }]);
   }
   for (const { before, now } of kept) {
     if (sameAddresses(before, now) && before.port === now.port) continue;
     const gained = difference(now.addresses, before.addresses);
     const lost = difference(before.addresses, now.addresses);
-    events.push(['peerMoved', { ...about(now), previous: before, current: now, gained, lost }]);
+    const cause = causeOf(now);
+    events.push(['peerMoved', { topologyVersion, cause, previous: before, current: now, gained, lost }]);
   }
   for (const { before, now } of kept) {
     if (before.presence === now.presence) continue;
-    events.push(['presenceChanged', { ...about(now), previous: before, current: now }]);
+    events.push(['presenceChanged', { topologyVersion, cause: causeOf(now), previous: before, current: now }]);
   }
   if (previous.primary?.podName !== current.primary?.podName) {
     const moved = previous.designation.podName === current.designation.podName;

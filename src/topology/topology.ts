@@ -91,7 +91,7 @@ export function topologyOf(
   const peers = [...belief.peers.values()].map((peer) => {
     const next = peerOf(peer, belief.self?.ordinal ?? null, designation, names);
     const before = previous?.peer(peer.ordinal);
-    return before !== undefined && samePeer(before, next) ? before : Object.freeze(next);
+    return before !== undefined && samePeer(before, next) ? before : frozen(next);
   });
   if (
     previous !== null &&
@@ -157,18 +157,23 @@ function peerOf(peer: PeerBelief, selfOrdinal: number | null, designation: Desig
   const addresses: PeerAddress[] = [];
   for (const family of [4, 6] as const) {
     const { current } = peer.families[family];
-    if (current !== null) addresses.push(Object.freeze({ address: current, family }));
+    if (current !== null) addresses.push({ address: current, family });
   }
   return {
     podName,
     ordinal: peer.ordinal,
     stableName: `${podName}.${names.serviceName}`,
     role: roleOf(podName, peer.presence, designation),
-    addresses: Object.freeze(addresses),
+    addresses,
     port: names.port ?? peer.port,
     presence: peer.presence,
     isSelf: peer.ordinal === selfOrdinal,
   };
+}
+
+function frozen(peer: Peer): Peer {
+  for (const address of Object.freeze(peer.addresses)) Object.freeze(address);
+  return Object.freeze(peer);
 }
 
 function roleOf(podName: string, presence: Presence, designation: Designation): Role {

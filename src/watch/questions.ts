@@ -11,7 +11,7 @@ export interface Wants {
   readonly known: readonly number[];
   /** Ordinals whose removal needs the answer to a question for their own name. */
   readonly due: readonly number[];
-  /** Families to ask names for: one is left out only while no peer has it and the other was seen. */
+  /** Families to ask names for: one is left out only while no peer has it and the other was seen. Both at first. */
   readonly families: readonly Family[];
   /** The first round may ask every name; later ones go round within a budget. */
   readonly isFirst: boolean;
@@ -75,7 +75,7 @@ export function* askRound(scope: Scope, wants: Wants, memory: Memory, now: numbe
     if (service.kind === 'nxdomain') {
       round.observe({ nobodyPublished: true });
       // No walk through ordinals: it would plant negative answers in caches for everyone.
-      yield* askLeftOut(round, new Set());
+      yield* askLeftOut(round, new Map());
       return round.complete('absent');
     }
     round.observe({ portUnknown: true });
@@ -111,7 +111,7 @@ function* askListed(round: RoundInProgress, srv: SrvNamed): Asking<Round> {
     round.remember({ glueless: null });
     yield* askNames(round, round.wants.isFirst ? srv.withoutGlue : round.tour(srv.withoutGlue));
   }
-  yield* askLeftOut(round, new Set(srv.ordinals));
+  yield* askLeftOut(round, srv.sightings);
   return round.complete('absent');
 }
 
@@ -138,7 +138,7 @@ function* askGlueless(round: RoundInProgress, srv: SrvNamed): Asking<void> {
  * The own names of those whom SRV leaves out: the last witness of a removal, and peers that SRV omits although their
  * own name showed them.
  */
-function* askLeftOut(round: RoundInProgress, listed: ReadonlySet<number>): Asking<void> {
+function* askLeftOut(round: RoundInProgress, listed: ReadonlyMap<number, Sighting>): Asking<void> {
   const { wants, memory } = round;
   const leftOut = [...wants.due, ...memory.omitted].filter((ordinal) => !listed.has(ordinal));
   yield* askNames(round, leftOut.slice(0, Budget.namesPerRound));
@@ -212,15 +212,25 @@ function* askBeyond(round: RoundInProgress, known: readonly number[]): Asking<vo
 
 /** A and AAAA of these ordinals' own names. */
 function* askNames(round: RoundInProgress, ordinals: readonly number[]): Asking<void> {
-  const wanted = [...new Set(ordinals)];
-  if (wanted.length === 0) return;
-  const { scope, wants } = round;
+  const wanted = new Set(ordinals);
+  if (wanted.size === 0) return;
   const ask = (families: readonly Family[], of: readonly number[]): Question[] =>
-    of.flatMap((ordinal) => families.map((family) => ({ name: nameOf(scope, ordinal), type: typeOf(family) })));
-  round.takeNames(yield ask(wants.families, wanted));
+    of.flatMap((ordinal) => families.map((family) => ({ name: nameOf(round.scope, ordinal), type: typeOf(family) })));
+
+  // While nobody is known, the glue of this round shows a family. A truncated answer proves presence alone, so that one
+  // name has to say that the other family is not there.
+  const [witness] = wanted;
+  const shown = round.familyOfGlue();
+  if (shown !== null && witness !== undefined) {
+    round.takeNames(yield ask(bothFamilies, [witness]));
+    wanted.delete(witness);
+    if (round.hasOnly(witness, shown)) round.families = [shown];
+    if (wanted.size === 0) return;
+  }
+  round.takeNames(yield ask(round.families, [...wanted]));
   // NODATA means that the name exists: then the family that was left out is there.
-  const other = ([4, 6] as const).filter((family) => !wants.families.includes(family));
-  const halfKnown = wanted.filter((ordinal) => round.isHalfKnown(ordinal));
+  const other = bothFamilies.filter((family) => !round.families.includes(family));
+  const halfKnown = [...wanted].filter((ordinal) => round.isHalfKnown(ordinal));
   if (other.length > 0 && halfKnown.length > 0) round.takeNames(yield ask(other, halfKnown));
 }
 
@@ -240,6 +250,8 @@ function* hasWildcard(round: RoundInProgress): Asking<boolean> {
   return answers;
 }
 
+const bothFamilies = [4, 6] as const;
+
 function typeOf(family: Family): 'A' | 'AAAA' {
   return family === 4 ? 'A' : 'AAAA';
 }
@@ -251,9 +263,11 @@ class RoundInProgress {
   readonly memory: Memory;
   readonly now: number;
   readonly #isRound: boolean;
-  readonly #sightings = new Map<number, Sighting>();
-  readonly #listed = new Map<number, Sighting>();
+  #sightings = new Map<number, Sighting>();
+  #listed: ReadonlyMap<number, Sighting> = new Map();
   readonly #names = new Map<number, NameReading>();
+  /** Families to ask names for. */
+  families: readonly Family[];
   #next: Memory;
   #observations: Observations = {};
   #failure: Answer['failure'] = null;
@@ -262,6 +276,7 @@ class RoundInProgress {
   constructor(scope: Scope, wants: Wants, memory: Memory, now: number, isRound = true) {
     this.scope = scope;
     this.wants = wants;
+    this.families = wants.families;
     this.memory = memory;
     this.now = now;
     this.#isRound = isRound;
@@ -273,10 +288,8 @@ class RoundInProgress {
     const srv = readSrv(outcome, this.scope);
     this.observe(srv.observations);
     if (srv.kind === 'listed' || srv.kind === 'partial') {
-      for (const [ordinal, sighting] of srv.sightings) {
-        this.#listed.set(ordinal, sighting);
-        this.#sightings.set(ordinal, sighting);
-      }
+      this.#listed = srv.sightings;
+      this.dropNames();
     }
     if (srv.kind === 'failed') this.#failure = srv.failure;
     return srv;
@@ -309,6 +322,22 @@ class RoundInProgress {
     return reading !== undefined && Object.values(reading).includes('nodata');
   }
 
+  /** The only family in the glue of this round; `null` where there are both or none, or where the belief knows better. */
+  familyOfGlue(): Family | null {
+    if (this.wants.known.length > 0 || this.families.length < 2) return null;
+    const shows = (family: Family) => (sighting: Sighting) =>
+      sighting.kind === 'found' && sighting.families[family].kind === 'shown';
+    const listed = [...this.#listed.values()];
+    const [first, ...more] = bothFamilies.filter((family) => listed.some(shows(family)));
+    return more.length === 0 ? (first ?? null) : null;
+  }
+
+  /** The own name has addresses of that family, and said that there are none of the other. */
+  hasOnly(ordinal: number, family: Family): boolean {
+    const reading = this.#names.get(ordinal);
+    return typeof reading?.[family] === 'object' && reading[family === 4 ? 6 : 4] === 'nodata';
+  }
+
   foundByName(): number[] {
     return [...this.#names.keys()].filter((ordinal) => this.isFound(ordinal) && !this.#listed.has(ordinal));
   }
@@ -319,8 +348,7 @@ class RoundInProgress {
 
   /** Back to what SRV said alone. */
   dropNames(): void {
-    this.#sightings.clear();
-    for (const [ordinal, sighting] of this.#listed) this.#sightings.set(ordinal, sighting);
+    this.#sightings = new Map(this.#listed);
   }
 
   override(ordinal: number, sighting: Sighting): void {

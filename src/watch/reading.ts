@@ -61,7 +61,7 @@ export function readSrv(outcome: Outcome, scope: Scope): SrvReading {
 
 function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): SrvReading {
   const glue = glueOf(found.additionals);
-  const ports = new Map<number, Set<number>>();
+  const listed = new Map<number, { readonly target: string; readonly ports: number[] }>();
   let dashed = 0;
   let isService = false;
   for (const record of found.records) {
@@ -72,12 +72,12 @@ function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): Sr
       else if (isDashedAddress(record.target)) dashed += 1;
       continue;
     }
-    const seen = ports.get(ordinal) ?? new Set();
+    let pod = listed.get(ordinal);
+    if (pod === undefined) listed.set(ordinal, (pod = { target: record.target, ports: [] }));
     // SRV port 0 is no port.
-    if (record.port !== 0) seen.add(record.port);
-    ports.set(ordinal, seen);
+    if (record.port !== 0 && !pod.ports.includes(record.port)) pod.ports.push(record.port);
   }
-  if (ports.size === 0 && isService) {
+  if (listed.size === 0 && isService) {
     const failure: Failure = Object.freeze({
       reason: 'malformed',
       detail: `SRV names ${scope.serviceName} itself: the Service is not headless`,
@@ -89,28 +89,29 @@ function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): Sr
   const sightings = new Map<number, Sighting>();
   const withoutGlue: number[] = [];
   const refused: string[] = [];
-  for (const [ordinal, seen] of [...ports].sort(([a], [b]) => a - b)) {
-    const [port] = seen;
-    const records = glue.get(nameOf(scope, ordinal));
-    if (records === undefined) withoutGlue.push(ordinal);
+  const ordinals = [...listed.keys()].sort((a, b) => a - b);
+  for (const ordinal of ordinals) {
+    const { target, ports } = listed.get(ordinal) ?? { target: '', ports: [] };
+    const ofName = glue.get(target);
+    if (ofName === undefined) withoutGlue.push(ordinal);
     sightings.set(ordinal, {
       kind: 'found',
-      port: seen.size === 1 && port !== undefined ? port : null,
+      port: ports.length === 1 ? (ports[0] ?? null) : null,
       families: {
-        4: glueSighting(records, 4, scope, refused),
-        6: glueSighting(records, 6, scope, refused),
+        4: glueSighting(ofName?.[4], scope, refused),
+        6: glueSighting(ofName?.[6], scope, refused),
       },
     });
   }
-  const several = [...ports.values()].find((seen) => seen.size > 1);
+  const several = [...listed.values()].find(({ ports }) => ports.length > 1);
   return {
     kind,
-    ordinals: [...sightings.keys()],
+    ordinals,
     sightings,
     withoutGlue,
     observations: {
-      ...(dashed > 0 && ports.size === 0 ? { dashedTargets: dashed } : {}),
-      ...(several === undefined ? {} : { ports: [...several] }),
+      ...(dashed > 0 && listed.size === 0 ? { dashedTargets: dashed } : {}),
+      ...(several === undefined ? {} : { ports: several.ports }),
       ...(refused.length > 0 ? { refusedAddresses: refused } : {}),
     },
   };
@@ -153,10 +154,15 @@ export function addressesOf(outcome: Outcome): string[] {
 
 /** The ordinal that a name of the set has under the Service, `null` for any other name. */
 export function ordinalOf(name: string, { statefulSet, serviceName }: Scope): number | null {
-  if (!name.startsWith(`${statefulSet}-`) || !name.endsWith(`.${serviceName}`)) return null;
-  const ordinal = name.slice(statefulSet.length + 1, name.length - serviceName.length - 1);
-  // Promise 3: no leading zeros, int32.
-  return /^(?:0|[1-9][0-9]{0,9})$/.test(ordinal) && Number(ordinal) <= 0x7fff_ffff ? Number(ordinal) : null;
+  const [dash, dot] = [statefulSet.length, name.length - serviceName.length - 1];
+  if (name[dash] !== '-' || name[dot] !== '.') return null;
+  if (!name.startsWith(statefulSet) || !name.endsWith(serviceName)) return null;
+  const text = name.slice(dash + 1, dot);
+  const ordinal = Number(text);
+  // Promise 3: no leading zeros (nor any other way to write a number), int32.
+  return Number.isInteger(ordinal) && ordinal >= 0 && ordinal <= 0x7fff_ffff && String(ordinal) === text
+    ? ordinal
+    : null;
 }
 
 /** The stable name of an ordinal. */
@@ -170,28 +176,25 @@ export function isDashedAddress(target: string): boolean {
   return normaliseAddress(label.replaceAll('-', '.')) !== null || normaliseAddress(label.replaceAll('-', ':')) !== null;
 }
 
-function glueOf(additionals: readonly ResourceRecord[]): Map<string, string[]> {
-  const glue = new Map<string, string[]>();
+/** Addresses by name and family. IPv4-mapped is IPv4, before any rule. */
+function glueOf(additionals: readonly ResourceRecord[]): Map<string, Record<Family, string[]>> {
+  const glue = new Map<string, Record<Family, string[]>>();
   for (const record of additionals) {
     if (record.type !== 'A' && record.type !== 'AAAA') continue;
-    const before = glue.get(record.name);
-    if (before === undefined) glue.set(record.name, [record.address]);
-    else before.push(record.address);
+    let ofName = glue.get(record.name);
+    if (ofName === undefined) glue.set(record.name, (ofName = { 4: [], 6: [] }));
+    const address = normaliseAddress(record.address);
+    if (address !== null) ofName[familyOf(address)].push(address);
   }
   return glue;
 }
 
-function glueSighting(
-  records: readonly string[] | undefined,
-  family: Family,
-  scope: Scope,
-  refused: string[],
-): FamilySighting {
-  if (records === undefined) return { kind: 'unknown' };
-  const all = records.flatMap((text) => normaliseAddress(text) ?? []).filter((text) => familyOf(text) === family);
+/** What the glue of one family says; `undefined` where the name has no glue at all. */
+function glueSighting(all: readonly string[] | undefined, scope: Scope, refused: string[]): FamilySighting {
+  if (all === undefined) return { kind: 'unknown' };
   if (all.length === 0) return { kind: 'none' };
-  const addresses = all.filter((address) => isPodAddress(address, { allowLoopback: scope.allowLoopback }));
-  refused.push(...all.filter((address) => !addresses.includes(address)));
+  const addresses = all.filter((address) => isPodAddress(address, scope));
+  if (addresses.length < all.length) refused.push(...all.filter((address) => !addresses.includes(address)));
   return addresses.length > 0 ? { kind: 'shown', addresses } : { kind: 'unknown' };
 }
 
@@ -200,7 +203,7 @@ function familyReading(outcome: Outcome, scope: Scope): FamilyReading {
   // IPv4-mapped is IPv4, before any rule.
   const addresses = addressesOf(outcome)
     .flatMap((text) => normaliseAddress(text) ?? [])
-    .filter((address) => isPodAddress(address, { allowLoopback: scope.allowLoopback }));
+    .filter((address) => isPodAddress(address, scope));
   return addresses.length > 0 ? addresses : 'refused';
 }
 

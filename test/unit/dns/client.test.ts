@@ -379,6 +379,133 @@ describe('The DNS client', () => {
     });
   });
 
+  describe('asks at once over TCP what UDP could not carry lately', () => {
+    const large: Partial<Message> = { answers: pods(40).answers, additionals: pods(40).additionals };
+    const cut: Partial<Message> = { truncated: true };
+    const answer = (asked: Asked): Reaction => (asked.transport === 'udp' ? cut : large);
+
+    it('one question a time, with what TCP brings', async () => {
+      const { ask, transport } = setUp(answer);
+      for (let count = 0; count < 3; count += 1) {
+        const outcome = await ask();
+        assert.equal(outcome.kind === 'found' && outcome.transport, 'tcp');
+        assert.equal(outcome.kind === 'found' && outcome.records.length, 40);
+      }
+      assert.deepEqual(transport.log, ['udp 10.0.0.1', 'tcp 10.0.0.1', 'tcp 10.0.0.1', 'tcp 10.0.0.1']);
+    });
+
+    it('also where TCP truncates it, too: UDP would bring less', async () => {
+      const { ask, transport } = setUp((asked) => (asked.transport === 'udp' ? cut : { ...large, truncated: true }));
+      for (let count = 0; count < 2; count += 1) {
+        const outcome = await ask();
+        assert.equal(reason(outcome), 'truncated');
+        assert.equal(partialOf(outcome).records.length, 40);
+      }
+      assert.deepEqual(transport.log, ['udp 10.0.0.1', 'tcp 10.0.0.1', 'tcp 10.0.0.1']);
+    });
+
+    it('by name, type and server', async () => {
+      let address = '10.0.0.1';
+      const { ask, transport } = setUp(answer, { servers: () => [{ address, port: 53 }], attempts: 1 });
+      await ask();
+      await ask({ name: service, type: 'SRV' });
+      await ask({ name: srvName, type: 'A' });
+      address = '10.0.0.2';
+      await ask();
+      const first = transport.log.filter((_, index) => index % 2 === 0);
+      assert.deepEqual(first, ['udp 10.0.0.1', 'udp 10.0.0.1', 'udp 10.0.0.1', 'udp 10.0.0.2']);
+      assert.equal(transport.log.length, 8);
+    });
+
+    for (const [what, reaction] of [
+      ['is silent', 'silence'],
+      ['is closed', new Error('connect ECONNREFUSED')],
+      ['says SERVFAIL', servfail],
+      ['is truncated and brings nothing', cut],
+    ] as const) {
+      it(`and falls back to UDP where TCP ${what}; from then on UDP is first`, async () => {
+        let overTcp: Reaction = large;
+        const { ask, transport } = setUp(
+          (asked) => (asked.transport === 'udp' ? { truncated: true, answers: [srv(0)] } : overTcp),
+          { attempts: 1 },
+        );
+        await ask();
+        overTcp = reaction;
+        const outcome = await ask();
+        assert.equal(reason(outcome), 'truncated');
+        assert.deepEqual(partialOf(outcome).records, [srv(0)]);
+        await ask();
+        assert.deepEqual(transport.log, [
+          ...['udp 10.0.0.1', 'tcp 10.0.0.1'],
+          ...['tcp 10.0.0.1', 'udp 10.0.0.1', 'tcp 10.0.0.1'],
+          ...['udp 10.0.0.1', 'tcp 10.0.0.1'],
+        ]);
+      });
+    }
+
+    it('and finds a server that is there over UDP alone, within one more timeout', async () => {
+      let isBlocked = false;
+      const { ask } = setUp((asked) => {
+        if (!isBlocked) return answer(asked);
+        return asked.transport === 'udp' ? found : 'silence';
+      });
+      await ask();
+      isBlocked = true;
+      const start = performance.now();
+      assert.equal((await ask()).kind, 'found');
+      assert.equal(performance.now() - start, 1_000);
+    });
+
+    for (const [what, reaction] of [
+      ['fits by now', found],
+      ['is negative by now', nxdomain],
+    ] as const) {
+      it(`not when the answer ${what}: then UDP is first`, async () => {
+        let isSmall = false;
+        const { ask, transport } = setUp((asked) => (isSmall ? reaction : answer(asked)));
+        await ask();
+        isSmall = true;
+        const [once, twice] = [await ask(), await ask()];
+        assert.equal(once.kind, twice.kind);
+        assert.deepEqual(transport.log, ['udp 10.0.0.1', 'tcp 10.0.0.1', 'tcp 10.0.0.1', 'udp 10.0.0.1']);
+      });
+    }
+
+    it('not where the answer would have fitted: the server cuts for another reason', async () => {
+      const { ask, transport } = setUp((asked) => (asked.transport === 'udp' ? cut : three));
+      await ask();
+      await ask();
+      assert.deepEqual(transport.log, ['udp 10.0.0.1', 'tcp 10.0.0.1', 'udp 10.0.0.1', 'tcp 10.0.0.1']);
+    });
+
+    it('and without EDNS what is over 512 bytes does not fit', async () => {
+      const some: Partial<Message> = { answers: pods(10).answers, additionals: [] };
+      const { ask, transport } = setUp(({ query, transport: over }) => {
+        if (query.edns !== null) return { rcode: 1 };
+        return over === 'udp' ? cut : some;
+      });
+      const outcome = await ask();
+      assert.ok(outcome.kind === 'found' && outcome.bytes > 512 && outcome.bytes < 1232);
+      await ask();
+      assert.deepEqual(transport.log.slice(3), ['tcp 10.0.0.1', 'tcp 10.0.0.1 -edns']);
+    });
+
+    it('for five minutes, whatever TCP says: then UDP has its turn', async () => {
+      const { ask, transport } = setUp(answer);
+      const start = performance.now();
+      await ask();
+      for (const afterMs of [150_000, 299_999, 300_000]) {
+        await clock.tickAsync(start + afterMs - performance.now());
+        await ask();
+      }
+      assert.deepEqual(transport.log, [
+        ...['udp 10.0.0.1', 'tcp 10.0.0.1'],
+        ...['tcp 10.0.0.1', 'tcp 10.0.0.1'],
+        ...['udp 10.0.0.1', 'tcp 10.0.0.1'],
+      ]);
+    });
+  });
+
   describe('asks the servers', () => {
     it('in order, the next one on failure, all of them before the first again', async () => {
       const { ask, transport } = setUp(() => servfail, twoServers);

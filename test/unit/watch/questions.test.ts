@@ -316,6 +316,69 @@ describe('watch/questions: one question a round, and follow-ups only where SRV c
       said: 'complete: web-0 10.0.0.1, web-1 fd00::2; others absent',
     },
     {
+      title:
+        'at first a family is left out where the glue of this round shows the other, and one name says it is not there',
+      zone: {
+        [srv]: { records: [target(name(0)), target(name(1))], glue: [a(name(0), '10.0.0.1')], isCut: true },
+        ...byName(1, 2, 3),
+        [`AAAA ${name(1)}`]: 'nodata',
+      },
+      scope: { ...scope, expectedPods: 4 },
+      asked: ['SRV _peer', 'A web-1, AAAA web-1', 'A web-2, A web-3', 'A web-00'],
+      said: 'complete: web-0 10.0.0.1, web-1 10.0.0.2, web-2 10.0.0.3, web-3 10.0.0.4; others unasked',
+    },
+    {
+      title: 'at first no family is left out where that name has both: truncated glue proves presence alone',
+      zone: {
+        [srv]: { records: [0, 1, 2].map((one) => target(name(one))), glue: [a(name(0), '10.0.0.1')], isCut: true },
+        ...byName(1, 2),
+        [`AAAA ${name(1)}`]: [aaaa(name(1), 'fd00::2')],
+        [`AAAA ${name(2)}`]: [aaaa(name(2), 'fd00::3')],
+      },
+      scope: { ...scope, expectedPods: 3 },
+      asked: ['SRV _peer', 'A web-1, AAAA web-1', 'A web-2, AAAA web-2'],
+      said: 'complete: web-0 10.0.0.1, web-1 10.0.0.2/fd00::2, web-2 10.0.0.3/fd00::3; others unasked',
+    },
+    {
+      title: 'at first no family is left out where the question for it failed, or the name is gone',
+      zone: {
+        [srv]: { records: [0, 1, 2].map((one) => target(name(one))), glue: [a(name(0), '10.0.0.1')], isCut: true },
+        ...byName(1, 2),
+        [`AAAA ${name(1)}`]: 'servfail',
+        [`AAAA ${name(2)}`]: 'nodata',
+      },
+      scope: { ...scope, expectedPods: 3 },
+      asked: ['SRV _peer', 'A web-1, AAAA web-1', 'A web-2, AAAA web-2'],
+      said: 'complete: web-0 10.0.0.1, web-1 10.0.0.2, web-2 10.0.0.3; others unasked',
+    },
+    {
+      title: 'at first no family is left out where the glue of this round shows both',
+      zone: {
+        [srv]: {
+          records: [0, 1, 2].map((one) => target(name(one))),
+          glue: [a(name(0), '10.0.0.1'), aaaa(name(1), 'fd00::2')],
+          isCut: true,
+        },
+        ...byName(2),
+      },
+      scope: { ...scope, expectedPods: 3 },
+      asked: ['SRV _peer', 'A web-2, AAAA web-2'],
+      said: 'complete: web-0 10.0.0.1, web-1 fd00::2, web-2 10.0.0.3; others unasked',
+    },
+    {
+      title: 'a peer that lacks the family that is not left out is asked for the other',
+      zone: {
+        [srv]: { records: [0, 1, 2].map((one) => target(name(one))), glue: [a(name(0), '10.0.0.1')], isCut: true },
+        ...byName(1),
+        [`AAAA ${name(1)}`]: 'nodata',
+        [`A ${name(2)}`]: 'nodata',
+        [`AAAA ${name(2)}`]: [aaaa(name(2), 'fd00::3')],
+      },
+      scope: { ...scope, expectedPods: 3 },
+      asked: ['SRV _peer', 'A web-1, AAAA web-1', 'A web-2', 'AAAA web-2'],
+      said: 'complete: web-0 10.0.0.1, web-1 10.0.0.2, web-2 fd00::3; others unasked',
+    },
+    {
       title: 'the bare Service is asked where no port has a name',
       zone: { [`SRV ${service}`]: listed(0) },
       scope: { ...scope, portName: null },
