@@ -132,7 +132,8 @@ async function catchUp(from: string, signal: AbortSignal): Promise<void> {
     if (statusCode !== 200) throw new Error(`${statusCode}: ${await body.text()}`);
     for await (const line of linesOf(body)) append(entryOf(line));
   } catch (error) {
-    signal.throwIfAborted();
+    // With nothing of its own it must not begin before it knows: it fails, and is run again.
+    if (signal.aborted || log.length === 0) throw error;
     report({ kind: 'trouble', what: `${from} could not be asked for what it has: ${String(error)}` });
   }
 }
@@ -178,6 +179,10 @@ async function serve(incoming: IncomingMessage, response: ServerResponse): Promi
     const id = decodeURIComponent(pathname.slice('/log/'.length));
     if (!isLeading) {
       answer(response, 503, `${podName} does not lead`, { 'retry-after': '0' });
+      return;
+    }
+    if (value.length + id.length > longestLine / 4) {
+      answer(response, 413, 'too long');
       return;
     }
     if (!known.has(id)) append({ index: log.length, id, value });

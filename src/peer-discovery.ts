@@ -27,7 +27,7 @@ import { checkOptions, checkWaitOptions } from './options.ts';
 import type { Belief, Cause, Decision, Family } from './topology/belief.ts';
 import { bar, decide, doubt, dueForRemoval, initialBelief, isUnsettled } from './topology/belief.ts';
 import { designate } from './topology/designation.ts';
-import type { EmittedEvent, Freshness, PeerDiscoveryEvents } from './topology/events.ts';
+import type { EmittedEvent, Freshness, PeerDiscoveryEvents, PeerMovedEvent } from './topology/events.ts';
 import { freshnessAt, transitionEvents } from './topology/events.ts';
 import type { Explanation } from './topology/explanation.ts';
 import { explain } from './topology/explanation.ts';
@@ -327,7 +327,8 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
   /**
    * Connects to a target, to nothing else: the peer's own address, its port by SRV, with TLS its stable name. Retries at
    * the address that the peer has then, until `timeoutMs` (30 000) is over. The socket is destroyed with
-   * `ERR_PEER_MOVED` (`ERR_PEER_REMOVED`, `ERR_CLOSED`) as soon as the address it uses is lost.
+   * `ERR_PEER_MOVED` (`ERR_PEER_REMOVED`, `ERR_CLOSED`) as soon as the address it uses is lost; a change of roles does
+   * not end it.
    *
    * @returns the connected socket; with `tls`, after the handshake
    * @throws {@link PeerDiscoveryError} after `timeoutMs`: `ERR_NO_PRIMARY` or `ERR_NO_ADDRESS` where there was nowhere to
@@ -470,12 +471,11 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
     }
     for (const emitted of events) {
       const [name, ...args] = emitted;
-      // A port that becomes known is no move of the pod.
-      if (emitted[0] === 'peerMoved' && emitted[1].gained.length + emitted[1].lost.length > 0) this.#moves += 1;
+      if (emitted[0] === 'peerMoved' && isMove(emitted[1])) this.#moves += 1;
       debug('%s %s', name, this.#topology.version);
       this.emit(name, ...(args as never));
     }
-    if (events.length > 0) for (const onChange of [...this.#changed]) onChange();
+    if (events.length > 0) for (const onChange of [...this.#changed]) guarded(onChange);
   }
 
   /** Runs decisions one after the other: one that a listener causes waits until the events under way are out. */
@@ -598,9 +598,10 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
     const { lastFailure } = this.#belief.freshness;
     const explanation = this.#explain(about);
     const others = this.#topology.peers.filter((peer) => !peer.isSelf).length;
+    const last = cause instanceof Error ? `; last: ${cause.message}` : '';
     return new PeerDiscoveryError(
       'ERR_TIMEOUT',
-      `${what} for ${this.#subject()} within ${Math.round(elapsedMs)} ms; ${others} other ${others === 1 ? 'peer' : 'peers'} known, answers ${this.freshness.state}. ${explanation.text}`,
+      `${what} for ${this.#subject()} within ${Math.round(elapsedMs)} ms; ${others} other ${others === 1 ? 'peer' : 'peers'} known, answers ${this.freshness.state}${last}. ${explanation.text}`,
       {
         elapsedMs,
         topology: this.#topology,
@@ -675,6 +676,22 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
 
 function isThere(peer: Peer): boolean {
   return peer.addresses.length > 0 && (peer.isSelf ? peer.presence !== 'superseded' : peer.presence === 'published');
+}
+
+/** A port that becomes known is no move of the pod. */
+function isMove({ previous, gained, lost }: PeerMovedEvent): boolean {
+  return gained.length + lost.length > 0 || previous.port !== null;
+}
+
+/** As a listener: what it throws hurts nobody else, and surfaces. */
+function guarded(onChange: () => void): void {
+  try {
+    onChange();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 /** Polling keeps no process alive; a promise that the caller holds does. */

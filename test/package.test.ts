@@ -195,10 +195,9 @@ describe('The package, packed and installed as a user would', function () {
       );
       assert.equal(said.trim(), 'leads');
     });
-  });
 
-  it('its types compile in a strict ESM and a strict CommonJS consumer, skipLibCheck off', () => {
-    const use = `
+    it('its types compile in a strict ESM and a strict CommonJS consumer, skipLibCheck off', () => {
+      const use = `
       import { discoverPeers, fixedPrimary, lowestOrdinal, observePeers, PeerDiscoveryError } from 'stateful-peers';
       import { PeerDispatcher, createIdentityGuard } from 'stateful-peers/undici';
       export function main(): void {
@@ -217,24 +216,28 @@ describe('The package, packed and installed as a user would', function () {
         member.on('peerMoved', ({ current }) => { console.log(current.podName, ordinal, nobody); });
         console.log(PeerDiscoveryError.from(new Error())?.code === 'ERR_TIMEOUT');
       }`;
-    writeFileSync(join(consumer, 'use.mts'), use);
-    writeFileSync(join(consumer, 'use.cts'), use);
-    const compilerOptions = {
-      target: 'es2022',
-      lib: ['es2023', 'esnext.disposable'],
-      module: 'nodenext',
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      skipLibCheck: false,
-      noEmit: true,
-      types: ['node'],
-    };
-    writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.mts', 'use.cts'] }));
-    mkdirSync(join(consumer, 'node_modules', '@types'));
-    for (const name of ['@types/node', 'undici-types']) {
-      symlinkSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), 'dir');
-    }
-    node(join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', consumer);
+      writeFileSync(join(consumer, 'use.mts'), use);
+      writeFileSync(join(consumer, 'use.cts'), use);
+      const compilerOptions = {
+        target: 'es2022',
+        lib: ['es2023', 'esnext.disposable'],
+        module: 'nodenext',
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        types: ['node'],
+      };
+      writeFileSync(
+        join(consumer, 'tsconfig.json'),
+        JSON.stringify({ compilerOptions, files: ['use.mts', 'use.cts'] }),
+      );
+      mkdirSync(join(consumer, 'node_modules', '@types'));
+      for (const name of ['@types/node', 'undici-types']) {
+        symlinkSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), 'dir');
+      }
+      node(join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', consumer);
+    });
   });
 
   /** Runs a program in the consumer's folder; gives what it printed, and throws with its output when it fails. */

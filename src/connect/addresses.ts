@@ -57,7 +57,8 @@ const failureCountsMs = 10_000;
 export class Addresses {
   readonly source: AddressSource;
   readonly #failedAt = new Map<string, number>();
-  #turn = 0;
+  /** Where a role's turn is. */
+  readonly #turns = { replica: 0, any: 0 };
 
   constructor(source: AddressSource) {
     this.source = source;
@@ -89,8 +90,15 @@ export class Addresses {
    * @param family - only peers with such an address; 0 for any
    */
   pick(target: CheckedTarget, family: 0 | Family = 0): Endpoint | null {
+    const endpoint = this.peek(target, family);
+    if (target === 'replica' || target === 'any') this.#turns[target] += 1;
+    return endpoint;
+  }
+
+  /** What {@link Addresses.pick} would give; nobody's turn is taken. */
+  peek(target: CheckedTarget, family: 0 | Family = 0): Endpoint | null {
     const peers = peersFor(target, this.source.topology()).filter(isReachable);
-    const first = typeof target === 'object' || target === 'primary' ? 0 : this.#turn++;
+    const first = target === 'replica' || target === 'any' ? this.#turns[target] : 0;
     let best: (Endpoint & { readonly failedAt: number }) | null = null;
     for (let index = 0; index < peers.length; index += 1) {
       const peer = peers[(first + index) % peers.length];
@@ -102,6 +110,11 @@ export class Addresses {
       }
     }
     return best;
+  }
+
+  /** No address failed lately: a pick is the same again. */
+  get isClean(): boolean {
+    return this.#failedAt.size === 0;
   }
 
   /** Whether the peer of that name is believed to be at the address now. */
@@ -160,6 +173,23 @@ export class Addresses {
     );
   }
 
+  /**
+   * The port to use. `null` while DNS does not name the pod, and so may still tell.
+   *
+   * @throws `ERR_OPTION` where DNS names the pod without a port
+   */
+  portOf({ peer }: Endpoint, port: number | null): number | null {
+    const used = port ?? peer.port;
+    if (used !== null || peer.presence !== 'published') return used;
+    const { podName, stableName, ordinal } = peer;
+    const { explanation } = this.source.timeoutError('', 0, { podName, ordinal }, undefined);
+    const expected = 'the name of a port that the Service has, or a number';
+    throw new PeerDiscoveryError('ERR_OPTION', `no port of ${stableName}: DNS gives none. ${explanation ?? ''}`, {
+      ...{ option: 'port', value: undefined, expected, podName, stableName },
+      ...(explanation === undefined ? {} : { explanation }),
+    });
+  }
+
   /** Why an address in use must be left. */
   lost({ peer, address }: Endpoint): PeerDiscoveryError {
     const { closing } = this.source;
@@ -173,6 +203,10 @@ export class Addresses {
         stableName,
         topology,
       });
+    }
+    if (now.presence === 'superseded') {
+      const message = `${podName} is another process now, at an address that is not this one's`;
+      return new PeerDiscoveryError('ERR_PEER_MOVED', message, { podName, stableName, topology });
     }
     const where = now.addresses.map((one) => one.address).join(' and ') || 'no known address';
     return new PeerDiscoveryError('ERR_PEER_MOVED', `${podName} is no longer at ${address} but at ${where}`, {
@@ -209,7 +243,10 @@ export class Addresses {
 
   #failureOf(address: string): number {
     const at = this.#failedAt.size === 0 ? undefined : this.#failedAt.get(address);
-    return at === undefined || performance.now() - at >= failureCountsMs ? -Infinity : at;
+    if (at === undefined) return -Infinity;
+    if (performance.now() - at < failureCountsMs) return at;
+    this.#failedAt.delete(address);
+    return -Infinity;
   }
 }
 

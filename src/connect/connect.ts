@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
@@ -24,7 +25,8 @@ const outOfTime = Symbol('out of time');
 
 /**
  * Connects to a target: retries at the address that the peer has then, until the time is over. The socket is destroyed
- * with `ERR_PEER_MOVED` (`ERR_PEER_REMOVED`, `ERR_CLOSED`) as soon as the address it uses is lost.
+ * with `ERR_PEER_MOVED` (`ERR_PEER_REMOVED`, `ERR_CLOSED`) as soon as the address it uses is lost. A change of roles does
+ * not end it.
  */
 export async function connect(
   addresses: Addresses,
@@ -48,9 +50,13 @@ export async function connect(
           ending.abort(outOfTime);
         }, timeoutMs);
   source.closing.addEventListener('abort', onAbort);
-  signal?.addEventListener('abort', onAbort);
+  if (signal !== undefined) {
+    // One signal may end many attempts; Node.js would warn of a leak from the eleventh on.
+    setMaxListeners(0, signal);
+    signal.addEventListener('abort', onAbort);
+  }
   const release = source.await();
-  let hasTried = false;
+  let tried: string | null = null;
   let lastError: unknown;
   try {
     for (let failures = 0; ;) {
@@ -59,9 +65,13 @@ export async function connect(
         await addresses.changed(ending.signal);
         continue;
       }
-      const at = portOf(endpoint, port);
+      const at = addresses.portOf(endpoint, port);
+      if (at === null) {
+        await addresses.changed(ending.signal);
+        continue;
+      }
       try {
-        hasTried = true;
+        tried = endpoint.address;
         const socket = await attempt(addresses, endpoint, at, tls, ending.signal);
         addresses.worked(endpoint.address);
         if (bind(addresses, endpoint, socket)) return socket;
@@ -79,21 +89,15 @@ export async function connect(
   } catch (error) {
     if (error !== outOfTime) throw error;
     const elapsedMs = performance.now() - startedAt;
-    if (!hasTried) throw addresses.nowhere(checked, elapsedMs);
-    throw source.timeoutError(`no connection to ${nameOf(checked)}`, elapsedMs, checked, lastError);
+    if (tried === null) throw addresses.nowhere(checked, elapsedMs);
+    const cause = lastError ?? new Error(`${tried} has not answered yet`);
+    throw source.timeoutError(`no connection to ${nameOf(checked)}`, elapsedMs, checked, cause);
   } finally {
     clearTimeout(timer);
     source.closing.removeEventListener('abort', onAbort);
     signal?.removeEventListener('abort', onAbort);
     release();
   }
-}
-
-/** The port to use, or the error that names what is missing. */
-export function portOf({ peer }: Endpoint, port: number | null): number {
-  const used = port ?? peer.port;
-  if (used !== null) return used;
-  throw optionError('port', undefined, `a number: DNS gives no port of ${peer.stableName}`);
 }
 
 /** One attempt at one address, given up when the peer leaves it. */
@@ -176,7 +180,7 @@ function checkConnectOptions(options: ConnectOptions): {
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
   if (timeoutMs !== Infinity && (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > 0x7fff_ffff)) {
-    throw optionError('timeoutMs', timeoutMs, 'an integer from 0 to 2147483647');
+    throw optionError('timeoutMs', timeoutMs, 'an integer from 0 to 2147483647, or Infinity');
   }
   return {
     port: port ?? null,

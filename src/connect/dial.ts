@@ -15,6 +15,10 @@ import type { Addresses, Endpoint } from './addresses.ts';
 export function checkTls(option: string, tls: unknown): ConnectionOptions {
   if (typeof tls !== 'object' || tls === null) throw optionError(option, tls, 'options of tls.connect');
   const options = tls as ConnectionOptions;
+  for (const name of ['host', 'port', 'path', 'socket', 'lookup'] as const) {
+    if (name in options)
+      throw optionError(`${option}.${name}`, options[name], 'nothing: where to connect to is for the target to say');
+  }
   if (options.secureContext !== undefined || Object.keys(options).length === 0) return options;
   try {
     // Made once, it serves every connection.

@@ -1,6 +1,7 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { lookup as systemLookup } from 'node:dns';
 import type { CheckedTarget } from '../topology/target.ts';
+import type { Topology } from '../topology/topology.ts';
 import type { Addresses } from './addresses.ts';
 
 /**
@@ -39,6 +40,7 @@ type AnyCallback = (error: LookupError, address: string | LookupAddress[], famil
 
 /** Makes the lookup function. */
 export function createLookup(addresses: Addresses): PeerLookup {
+  const memory = new Memory(addresses);
   return (hostname: string, given: unknown, callback?: unknown): void => {
     const [options, done] = typeof given === 'function' ? [{}, given] : [given, callback];
     if (typeof hostname !== 'string' || typeof done !== 'function') {
@@ -46,7 +48,7 @@ export function createLookup(addresses: Addresses): PeerLookup {
       systemLookup(hostname, given as LookupOptions, callback as AnyCallback);
       return;
     }
-    const target = addresses.named(hostname);
+    const target = memory.target(hostname);
     if (target === null) {
       systemLookup(hostname, (options ?? {}) as LookupOptions, done as AnyCallback);
       return;
@@ -56,17 +58,62 @@ export function createLookup(addresses: Addresses): PeerLookup {
       typeof options === 'number' ? { family: options } : (options ?? {})
     ) as LookupOptions;
     const wanted = familyOf(family);
-    const found = find(addresses, target, wanted, order === 'ipv6first');
+    const found = memory.find(target, wanted, order === 'ipv6first');
     const failure = found.length === 0 ? notFound(hostname, addresses.nowhere(target, null, wanted)) : null;
     // A later tick, as a caller of dns.lookup can expect.
     queueMicrotask(() => {
       const [first] = found;
       // With `all`, an empty success would crash the process inside net.
       if (failure !== null || first === undefined) (done as OneCallback)(failure, '', 0);
-      else if (all === true) (done as AllCallback)(null, found);
+      else if (all === true)
+        (done as AllCallback)(
+          null,
+          found.map(({ address, family: kind }) => ({ address, family: kind })),
+        );
       else (done as OneCallback)(null, first.address, first.family);
     });
   };
+}
+
+/** The same names are looked up again and again, and mostly nothing has changed. */
+class Memory {
+  readonly #addresses: Addresses;
+  readonly #targets = new Map<string, CheckedTarget | null>();
+  #topology: Topology | null = null;
+  readonly #found = new Map<CheckedTarget, readonly LookupAddress[]>();
+
+  constructor(addresses: Addresses) {
+    this.#addresses = addresses;
+  }
+
+  target(hostname: string): CheckedTarget | null {
+    const known = this.#targets.get(hostname);
+    if (known !== undefined) return known;
+    const target = this.#addresses.named(hostname);
+    // Callers may make up names without end.
+    if (this.#targets.size >= 1_000) {
+      this.#targets.clear();
+      this.#found.clear();
+    }
+    this.#targets.set(hostname, target);
+    return target;
+  }
+
+  find(target: CheckedTarget, family: 0 | 4 | 6, isSixFirst: boolean): readonly LookupAddress[] {
+    const topology = this.#addresses.source.topology();
+    const takesTurns = target === 'replica' || target === 'any';
+    if (family !== 0 || isSixFirst || takesTurns || !this.#addresses.isClean || this.#addresses.source.closing.aborted)
+      return find(this.#addresses, target, family, isSixFirst);
+    if (this.#topology !== topology) {
+      this.#topology = topology;
+      this.#found.clear();
+    }
+    const known = this.#found.get(target);
+    if (known !== undefined) return known;
+    const found = find(this.#addresses, target, family, isSixFirst);
+    this.#found.set(target, found);
+    return found;
+  }
 }
 
 function find(addresses: Addresses, target: CheckedTarget, family: 0 | 4 | 6, isSixFirst: boolean): LookupAddress[] {

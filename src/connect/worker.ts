@@ -70,6 +70,7 @@ export function lead(
   options: WorkerOptions = {},
 ): WorkerHandle {
   checkWorker(worker);
+  if (addresses.source.topology().self === null) throw optionError('peers', 'an observer', 'what discoverPeers() gave');
   return new Worker(addresses, led(addresses), (_self, context) => worker(context), options);
 }
 

@@ -5,6 +5,7 @@ import { codeOf } from '../connect/addresses.ts';
 import type { Call } from './call.ts';
 import { refusalHeader, targetHeader } from './identity-headers.ts';
 import type { PeerPool } from './peer-pool.ts';
+import { addressLost } from './peer-pool.ts';
 
 /** Thrown where undici offers a connection to a request that was taken back: nothing is written. */
 const takenBack = new Error('the request was taken back before it was sent');
@@ -18,7 +19,6 @@ export abstract class Attempt {
   readonly pool: PeerPool;
   isSent = false;
   #hasLeft = false;
-  #isDispatching = false;
   #isSettled = false;
   #abort: ((reason: Error) => void) | null = null;
 
@@ -30,16 +30,13 @@ export abstract class Attempt {
   /** Hands the request to undici. */
   dispatch(options: Dispatcher.DispatchOptions): void {
     this.pool.unsent.add(this);
-    this.#isDispatching = true;
-    this.pool.dispatch(
-      {
-        ...options,
-        origin: this.pool.origin,
-        headers: withTarget(options.headers, this.pool.endpoint.peer.stableName),
-      },
-      this as Dispatcher.DispatchHandler,
-    );
-    this.#isDispatching = false;
+    // Every field first: objects that get a new one after a spread are slow.
+    const own = { origin: '' as string | URL, headers: null as Headers, servername: '', ...options };
+    own.origin = this.pool.origin;
+    own.headers = withTarget(options.headers, this.pool);
+    // Whom TLS trusts is not for a Host header to say.
+    own.servername = this.pool.serverName;
+    this.pool.dispatch(own, this as Dispatcher.DispatchHandler);
   }
 
   /** Whatever becomes of it, the call hears no more. */
@@ -69,7 +66,7 @@ export abstract class Attempt {
     if (this.isSent) return;
     this.isSent = true;
     this.pool.unsent.delete(this);
-    this.pool.inFlight += 1;
+    this.pool.took();
   }
 
   /** A response begins. True where it is a stranger's refusal that the caller need not see. */
@@ -102,14 +99,17 @@ export abstract class Attempt {
     this.#hasLeft = true;
     const { pool, call, isSent } = this;
     this.#settle();
-    if (isSent) {
+    if (error === addressLost) {
+      // Undici had put it back behind one that failed, and would have dialled the lost address for it.
+      call.moved();
+    } else if (isSent) {
       if (isConnectionFailure(error)) pool.addresses.failed(pool.endpoint, error);
       call.fail(error);
-    } else if (this.#isDispatching) {
+    } else if (pool.dialFailures.has(error) || isConnectionFailure(error)) {
+      call.unsent(pool.endpoint, error);
+    } else {
       // Undici refuses the request itself: it would do so at every address.
       call.fail(error);
-    } else {
-      call.unsent(pool.endpoint, error);
     }
   }
 
@@ -117,7 +117,7 @@ export abstract class Attempt {
     if (this.#isSettled) return;
     this.#isSettled = true;
     this.pool.unsent.delete(this);
-    if (this.isSent) this.pool.inFlight -= 1;
+    if (this.isSent) this.pool.settled();
   }
 }
 
@@ -143,8 +143,9 @@ export class LegacyAttempt extends Attempt {
   }
 
   onComplete(trailers: string[] | null): void {
-    this.completed();
+    // First, so that what it throws comes back as the error of the request: undici's retry handler does so.
     this.call.handler.onComplete?.(trailers);
+    this.completed();
   }
 
   onUpgrade(statusCode: number, headers: Buffer[] | string[] | null, socket: Duplex): void {
@@ -202,14 +203,16 @@ export class ModernAttempt extends Attempt {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    this.completed();
     this.call.handler.onResponseEnd?.(this.call.controller, trailers);
+    this.completed();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.failed(error);
   }
 }
+
+type Headers = NonNullable<Dispatcher.DispatchOptions['headers']> | null;
 
 /** A failure of the connection, not of the request: worth a question. */
 function isConnectionFailure(error: Error): boolean {
@@ -231,20 +234,36 @@ const connectionFailures = new Set([
   'UND_ERR_BODY_TIMEOUT',
 ]);
 
-function withTarget(
-  headers: Dispatcher.DispatchOptions['headers'],
-  stableName: string,
-): Exclude<Dispatcher.DispatchOptions['headers'], undefined> {
-  if (headers === null || headers === undefined) return { [targetHeader]: stableName };
-  if (Array.isArray(headers)) return [...headers, targetHeader, stableName];
-  if (!(Symbol.iterator in headers)) return { ...headers, [targetHeader]: stableName };
+/** The caller's headers, and the target's; one that it handed on from elsewhere means somebody else. */
+function withTarget(headers: Headers | undefined, { endpoint, targetOnly }: PeerPool): Headers {
+  const { stableName } = endpoint.peer;
+  if (headers === null || headers === undefined) return targetOnly;
+  if (!Array.isArray(headers) && !(Symbol.iterator in headers)) {
+    const all: Record<string, unknown> = { [targetHeader]: stableName, ...headers };
+    for (const name in headers) {
+      if (!isTargetHeader(name)) continue;
+      Reflect.deleteProperty(all, name);
+      all[targetHeader] = stableName;
+    }
+    return all as Record<string, string>;
+  }
   const flat: unknown[] = [];
-  for (const entry of headers as Iterable<unknown>) {
-    // Undici says what is wrong with it.
-    if (!Array.isArray(entry) || entry.length !== 2) return headers;
-    flat.push(...(entry as unknown[]));
+  if (Array.isArray(headers)) {
+    for (let index = 0; index < headers.length; index += 2) {
+      if (!isTargetHeader(headers[index])) flat.push(...headers.slice(index, index + 2));
+    }
+  } else {
+    for (const entry of headers as Iterable<unknown>) {
+      // Undici says what is wrong with it.
+      if (!Array.isArray(entry) || entry.length !== 2) return headers;
+      if (!isTargetHeader(entry[0])) flat.push(...(entry as unknown[]));
+    }
   }
   return [...flat, targetHeader, stableName] as string[];
+}
+
+function isTargetHeader(name: unknown): boolean {
+  return typeof name === 'string' && name.length === targetHeader.length && name.toLowerCase() === targetHeader;
 }
 
 function rawHeader(headers: readonly (Buffer | string)[], name: string): string | null {

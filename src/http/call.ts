@@ -14,14 +14,16 @@ export interface Switchboard {
   readonly addresses: Addresses;
   /** How long what was not sent is tried again. */
   readonly waitMs: number;
-  /** The error of a dispatcher that is closed; `null` while it is open. */
+  /** The error of a dispatcher that is closed: no call begins another attempt. `null` while it is open. */
   readonly closed: Error | null;
-  /** The pool of an endpoint. May throw: no port. */
-  poolFor(route: Route, endpoint: Endpoint): PeerPool;
+  /** The pool of where the route leads now; `null` while there is nowhere. May throw: no port. */
+  poolFor(route: Route): PeerPool | null;
   /** The call waits for a change, until it is taken back. */
   wait(call: Call): void;
   /** It waits no longer. */
   unwait(call: Call): void;
+  /** Nothing is left of the call. */
+  forget(call: Call): void;
 }
 
 /** Strangers at so many addresses in a row: then the caller sees the refusal. */
@@ -34,17 +36,20 @@ const maxRefusals = 5;
 export class Call {
   readonly route: Route;
   readonly handler: Dispatcher.DispatchHandler;
-  /** What a handler of the newer style gets in place of an attempt's controller. */
-  readonly controller: CallController;
   readonly #board: Switchboard;
   readonly #options: Dispatcher.DispatchOptions;
-  #waitsSince = performance.now();
+  /** `null` before it first had to wait. */
+  #waitsSince: number | null = null;
   #refusals = 0;
-  readonly #tried = new Set<string>();
+  /** The attempt waits for its turn on a connection that is there. */
+  #isQueued = false;
+  #tried: Set<string> | null = null;
+  #controller: CallController | null = null;
   #attempt: Attempt | null = null;
   #failures = 0;
   #lastError: Error | null = null;
   #lastAddress: string | null = null;
+  #onBodyError: ((error: Error) => void) | null = null;
   #isEnded = false;
   #deadline: NodeJS.Timeout | undefined;
   #pause: NodeJS.Timeout | undefined;
@@ -59,15 +64,25 @@ export class Call {
     this.route = route;
     this.#options = options;
     this.handler = handler;
-    this.controller = new CallController(this);
+  }
+
+  /** What a handler of the newer style gets in place of an attempt's controller. */
+  get controller(): CallController {
+    this.#controller ??= new CallController(this);
+    return this.#controller;
   }
 
   /** Tells the caller that the request has begun, so that it can abort while it waits, and goes on. */
   start(): void {
     const { body } = this.#options;
-    if (isStream(body)) body.on('error', this.#onBodyError);
+    if (isStream(body)) {
+      this.#onBodyError = (error) => {
+        if (!this.isSent) this.fail(error);
+      };
+      body.on('error', this.#onBodyError);
+    }
     try {
-      startHandler(this.handler, this.controller, this.abort);
+      startHandler(this.handler, this);
     } catch (error) {
       this.fail(error as Error);
     }
@@ -84,27 +99,27 @@ export class Call {
       this.fail(board.closed);
       return;
     }
-    const endpoint = board.addresses.pick(this.route.target);
-    if (endpoint === null) {
-      this.#wait();
-      return;
-    }
-    let pool: PeerPool;
+    let pool: PeerPool | null;
     try {
-      pool = board.poolFor(this.route, endpoint);
+      pool = board.poolFor(this.route);
     } catch (error) {
       this.fail(error as Error);
       return;
     }
-    this.#tried.add(endpoint.address);
-    this.#lastAddress = endpoint.address;
+    if (pool === null) {
+      this.#wait();
+      return;
+    }
+    this.#isQueued = pool.isConnected;
+    if (!this.#isQueued && !this.#armDeadline()) return;
+    this.#lastAddress = pool.endpoint.address;
     this.#attempt = isOlderStyle(this.handler) ? new LegacyAttempt(this, pool) : new ModernAttempt(this, pool);
     this.#attempt.dispatch(this.#options);
   }
 
   /** After a change of the belief: a call that pauses goes on only if there is a new place to go to. */
   reconsider(): void {
-    if (this.#pause !== undefined && this.#board.addresses.pick(this.route.target)?.address === this.#lastAddress)
+    if (this.#pause !== undefined && this.#board.addresses.peek(this.route.target)?.address === this.#lastAddress)
       return;
     this.next();
   }
@@ -113,19 +128,21 @@ export class Call {
   unsent(endpoint: Endpoint, error: Error): void {
     this.#attempt = null;
     const { addresses } = this.#board;
+    if (this.#isQueued) this.#waitAnew();
     this.#failures += 1;
     this.#lastError = error;
+    const tried = (this.#tried ??= new Set());
+    tried.add(endpoint.address);
     addresses.failed(endpoint, error);
     if (this.#isEnded) return;
-    const now = addresses.source.topology().peer(endpoint.peer.podName);
-    if (typeof this.route.target === 'object' && now?.presence === 'missing') {
-      // It is probably gone. Whoever needs it now has waited long enough.
-      this.#giveUp();
+    const next = addresses.peek(this.route.target);
+    if (next !== null && !tried.has(next.address)) {
+      this.next();
       return;
     }
-    const next = addresses.pick(this.route.target);
-    if (next !== null && !this.#tried.has(next.address)) {
-      this.next();
+    if (addresses.source.topology().peer(endpoint.peer.podName)?.presence === 'missing') {
+      // It is probably gone. Whoever needs it now has waited long enough.
+      this.#giveUp();
       return;
     }
     this.#wait(retryDelay(this.#failures, Math.random()));
@@ -135,16 +152,15 @@ export class Call {
   refused(endpoint: Endpoint, by: string): boolean {
     const { addresses } = this.#board;
     const { podName, stableName } = endpoint.peer;
+    // The right pod, which refuses a name that the caller itself gave (a Host that was handed on): nobody's stranger.
+    if (by === podName) return false;
     const message = `${by} answered at ${endpoint.address}, which was the address of ${podName}`;
     this.#lastError = new PeerDiscoveryError('ERR_STRANGER', message, { podName, stableName });
     this.#refusals += 1;
     const canResend = isResendable(this.#options.body) && this.#refusals <= maxRefusals;
     if (canResend) {
       this.#attempt = null;
-      // It waits anew: however long it was under way.
-      clearTimeout(this.#deadline);
-      this.#deadline = undefined;
-      this.#waitsSince = performance.now();
+      this.#waitAnew();
     }
     addresses.source.report(endpoint.peer.ordinal, 'stranger', endpoint.address);
     return canResend;
@@ -153,7 +169,13 @@ export class Call {
   /** The address is lost before anything was sent. */
   moved(): void {
     this.#attempt = null;
+    this.#waitAnew();
     this.next();
+  }
+
+  /** Whether a connection has taken the request. */
+  get isSent(): boolean {
+    return this.#attempt?.isSent === true;
   }
 
   /** What the caller's handler was given to abort with. */
@@ -172,7 +194,7 @@ export class Call {
   fail(error: Error): void {
     if (this.#isEnded) return;
     this.end();
-    failHandler(this.handler, this.controller, error);
+    failHandler(this.handler, this, error);
   }
 
   /** The end: nothing is left of the call. */
@@ -182,22 +204,18 @@ export class Call {
     clearTimeout(this.#deadline);
     clearTimeout(this.#pause);
     this.#board.unwait(this);
+    this.#board.forget(this);
     this.#attempt?.leave();
     this.#attempt = null;
+    const onBodyError = this.#onBodyError;
+    if (onBodyError === null) return;
     const { body } = this.#options;
     // A stream that is destroyed with the error of the call tells of it later.
-    if (isStream(body)) setImmediate(() => body.off('error', this.#onBodyError));
+    setImmediate(() => (body as NodeJS.ReadableStream).off('error', onBodyError));
   }
 
   #wait(pauseMs?: number): void {
-    const left = this.#waitsSince + this.#board.waitMs - performance.now();
-    if (left <= 0) {
-      this.#giveUp();
-      return;
-    }
-    this.#deadline ??= setTimeout(() => {
-      this.#giveUp();
-    }, left);
+    if (!this.#armDeadline()) return;
     this.#pause =
       pauseMs === undefined
         ? undefined
@@ -207,22 +225,44 @@ export class Call {
     this.#board.wait(this);
   }
 
+  /** However long it was queued, or under way: from now on it waits for another address, or another connection. */
+  #waitAnew(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+    this.#waitsSince = performance.now();
+  }
+
+  /** False where the time is over already. */
+  #armDeadline(): boolean {
+    this.#waitsSince ??= performance.now();
+    const left = this.#waitsSince + this.#board.waitMs - performance.now();
+    if (left <= 0) {
+      this.#giveUp();
+      return false;
+    }
+    this.#deadline ??= setTimeout(() => {
+      this.#deadline = undefined;
+      // Meanwhile there may be a connection, which is busy: then it waits for its turn.
+      if (this.#attempt?.pool.isConnected !== true) this.#giveUp();
+    }, left);
+    return true;
+  }
+
   /** An attempt that is sent has no deadline here: it has undici's time-outs, and the caller's signal. */
   #giveUp(): void {
     if (this.#attempt?.isSent === true) return;
     const { addresses } = this.#board;
     const { target } = this.route;
-    const elapsedMs = performance.now() - this.#waitsSince;
+    const elapsedMs = performance.now() - (this.#waitsSince ?? performance.now());
     const name = typeof target === 'object' ? target.podName : target;
     const last = this.#lastError;
     if (last instanceof PeerDiscoveryError) this.fail(last);
-    else if (last === null) this.fail(addresses.nowhere(target, elapsedMs));
-    else this.fail(addresses.source.timeoutError(`no connection to ${name}`, elapsedMs, target, last));
+    else if (last === null && this.#lastAddress === null) this.fail(addresses.nowhere(target, elapsedMs));
+    else {
+      const cause = last ?? new Error(`${this.#lastAddress ?? 'its address'} has not answered yet`);
+      this.fail(addresses.source.timeoutError(`no connection to ${name}`, elapsedMs, target, cause));
+    }
   }
-
-  readonly #onBodyError = (error: Error): void => {
-    if (this.#attempt?.isSent !== true) this.fail(error);
-  };
 }
 
 /** Hands on to the controller of the attempt that is under way. */
@@ -231,6 +271,7 @@ export class CallController implements Dispatcher.DispatchController {
   #inner: Dispatcher.DispatchController | null = null;
   #reason: Error | null = null;
   #isAborted = false;
+  #isPaused = false;
 
   constructor(call: Call) {
     this.#call = call;
@@ -239,6 +280,7 @@ export class CallController implements Dispatcher.DispatchController {
   /** The attempt that is sent. */
   bind(inner: Dispatcher.DispatchController): void {
     this.#inner = inner;
+    if (this.#isPaused) inner.pause();
   }
 
   get aborted(): boolean {
@@ -246,7 +288,7 @@ export class CallController implements Dispatcher.DispatchController {
   }
 
   get paused(): boolean {
-    return this.#inner?.paused ?? false;
+    return this.#inner?.paused ?? this.#isPaused;
   }
 
   get reason(): Error | null {
@@ -269,10 +311,12 @@ export class CallController implements Dispatcher.DispatchController {
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#inner?.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#inner?.resume();
   }
 }

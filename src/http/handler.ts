@@ -10,20 +10,19 @@ export function isOlderStyle(handler: Dispatcher.DispatchHandler): boolean {
 /** Tells the handler that its request has begun, and how to abort it. */
 export function startHandler(
   handler: Dispatcher.DispatchHandler,
-  controller: Dispatcher.DispatchController,
-  abort: (reason?: Error) => void,
+  request: { readonly controller: Dispatcher.DispatchController; readonly abort: (reason?: Error) => void },
 ): void {
-  if (isOlderStyle(handler)) handler.onConnect?.(abort);
-  else handler.onRequestStart?.(controller, undefined);
+  if (isOlderStyle(handler)) handler.onConnect?.(request.abort);
+  else handler.onRequestStart?.(request.controller, undefined);
 }
 
 /** Tells the handler that its request failed. */
 export function failHandler(
   handler: Dispatcher.DispatchHandler,
-  controller: Dispatcher.DispatchController,
+  request: { readonly controller: Dispatcher.DispatchController },
   error: Error,
 ): void {
-  if (handler.onResponseError !== undefined) handler.onResponseError(controller, error);
+  if (handler.onResponseError !== undefined) handler.onResponseError(request.controller, error);
   else if (handler.onError !== undefined) handler.onError(error);
   else throw error;
 }

@@ -53,7 +53,9 @@ export function createIdentityGuard(peers: Guarded): IdentityGuard {
     for (const name of namesIn(request)) {
       if (!namesPod(name) || (own.has(name) && !isSuperseded)) continue;
       const why = isSuperseded ? `${podName} has been replaced by another process` : `this is ${podName}`;
-      refuse(request, response, podName, `421 Misdirected Request: meant for ${name}, ${why}\n`);
+      // As another than itself: a client that means this name has to look for it elsewhere.
+      const by = isSuperseded ? `${podName}; superseded` : podName;
+      refuse(request, response, by, `421 Misdirected Request: meant for ${name}, ${why}\n`);
       return false;
     }
     next?.();
@@ -110,21 +112,16 @@ function hostOf(value: string): string {
     .replace(/\.$/, '');
 }
 
-function refuse(
-  request: { resume?(): unknown },
-  response: ServerResponse | Duplex,
-  podName: string,
-  text: string,
-): void {
+function refuse(request: { resume?(): unknown }, response: ServerResponse | Duplex, by: string, text: string): void {
   if ('writeHead' in response) {
-    response.writeHead(421, { [refusalHeader]: podName, 'content-type': 'text/plain', 'cache-control': 'no-store' });
+    response.writeHead(421, { [refusalHeader]: by, 'content-type': 'text/plain', 'cache-control': 'no-store' });
     response.end(text);
     // What is still coming is read and thrown away: a connection that is closed over unread data is reset, and then the
     // refusal itself may be lost.
     request.resume?.();
     return;
   }
-  const head = ['HTTP/1.1 421 Misdirected Request', `${refusalHeader}: ${podName}`, 'content-type: text/plain'];
+  const head = ['HTTP/1.1 421 Misdirected Request', `${refusalHeader}: ${by}`, 'content-type: text/plain'];
   const length = `content-length: ${Buffer.byteLength(text)}`;
   response.on('error', () => undefined);
   response.end([...head, length, 'connection: close', '', text].join('\r\n'));

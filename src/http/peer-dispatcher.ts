@@ -1,9 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
-import type { Pool, RequestInfo, RequestInit, Response } from 'undici';
-import { Dispatcher, fetch } from 'undici';
+import type { RequestInfo, RequestInit, Response } from 'undici';
+import { Client, Dispatcher, Pool, fetch } from 'undici';
 import type { Addresses, Connectable, Endpoint, PoolStats } from '../connect/addresses.ts';
 import { addressesOf } from '../connect/addresses.ts';
-import { portOf } from '../connect/connect.ts';
 import { checkTls } from '../connect/dial.ts';
 import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
 import type { Switchboard } from './call.ts';
@@ -15,7 +14,10 @@ import { routeOf } from './route.ts';
 
 /** Options of {@link PeerDispatcher}. */
 export interface PeerDispatcherOptions {
-  /** The port of every peer. A port in the origin comes first. Default: what SRV gives for the peer. */
+  /**
+   * The port of every peer. A port in the origin comes first, but for 80 and 443, which a URL cannot tell from none.
+   * Default: what SRV gives for the peer.
+   */
   readonly port?: number;
   /**
    * How long a request that was not yet sent is tried again, at the same or at the peer's new address, in milliseconds.
@@ -27,14 +29,14 @@ export interface PeerDispatcherOptions {
   /** How long a request under way may go on at an address that was lost, in milliseconds. Default 5 000. */
   readonly drainMs?: number;
   /** Options of each peer's undici Pool: `connections`, `pipelining`, `headersTimeout`, `keepAliveTimeout` and so on. */
-  readonly pool?: Omit<Pool.Options, 'connect' | 'factory' | 'socketPath' | 'interceptors'>;
+  readonly pool?: Omit<Pool.Options, 'connect' | 'factory' | 'socketPath' | 'interceptors' | 'useH2c'>;
   /** Options of `tls.connect`, for https origins: `ca`, `cert`, `key` and so on. The server name is the stable name. */
   readonly tls?: ConnectionOptions;
 }
 
 /**
  * The codes after which a request can be sent again, as undici's retry interceptor and `RetryAgent` want them: their own
- * and `ERR_PEER_MOVED`, with which a request under way ends when its pod is gone.
+ * and `ERR_PEER_MOVED` and `ERR_PEER_REMOVED`, with which a request under way ends when its pod is gone.
  *
  * ```ts
  * dispatcher.compose(interceptors.retry({ errorCodes: [...retryableErrorCodes] }));
@@ -51,6 +53,7 @@ export const retryableErrorCodes: readonly string[] = Object.freeze([
   'EPIPE',
   'UND_ERR_SOCKET',
   'ERR_PEER_MOVED',
+  'ERR_PEER_REMOVED',
 ]);
 
 /**
@@ -71,11 +74,13 @@ export class PeerDispatcher extends Dispatcher {
   readonly #routes = new Map<string, Route>();
   readonly #pools = new Map<string, PeerPool>();
   readonly #draining = new Map<PeerPool, Promise<void>>();
+  readonly #calls = new Set<Call>();
   readonly #waiting = new Set<Call>();
-  readonly #leave: readonly (() => void)[];
+  readonly #leave: (() => void)[];
   #release: (() => void) | null = null;
+  /** With which new requests end, and those that would have to try again; `null` while it is open. */
   #closed: Error | null = null;
-  #end: Promise<void> | null = null;
+  readonly #onGone = new Set<() => void>();
 
   /**
    * @param peers - what `discoverPeers()` or `observePeers()` gave; closing it closes the dispatcher
@@ -93,7 +98,7 @@ export class PeerDispatcher extends Dispatcher {
       source.subscribe(() => {
         this.#onChange();
       }),
-      source.beforeClose(() => this.#shut(this.#options.drainMs)),
+      source.beforeClose(() => this.#end(source.closing.reason as Error, this.#options.drainMs)),
       source.countPools(() => this.#stats()),
     ];
   }
@@ -105,10 +110,12 @@ export class PeerDispatcher extends Dispatcher {
       if (this.#closed !== null) throw this.#closed;
       route = this.#routeOf(options.origin);
     } catch (error) {
-      failHandler(handler, nobodysController(error as Error), error as Error);
+      failHandler(handler, { controller: nobodysController(error as Error) }, error as Error);
       return true;
     }
-    new Call(this.#board, route, options, handler).start();
+    const call = new Call(this.#board, route, options, handler);
+    this.#calls.add(call);
+    call.start();
     return true;
   }
 
@@ -124,11 +131,16 @@ export class PeerDispatcher extends Dispatcher {
     return { dispatcher: this } as unknown as globalThis.RequestInit;
   }
 
-  /** Takes nothing new, lets what is under way finish, however long it takes, and resolves. */
+  /**
+   * Takes nothing new, ends what waits for an address with `ERR_CLOSED`, lets what has a connection (or is getting one)
+   * finish, however long it takes, upgraded connections included, and resolves. Closing the library bounds it by `drainMs`.
+   */
   override close(): Promise<void>;
   override close(callback: () => void): void;
   override close(callback?: () => void): Promise<void> | void {
-    return settle(this.#shut(null), callback);
+    this.#closed ??= this.#closedError();
+    for (const call of [...this.#waiting]) call.fail(this.#closed);
+    return settle(this.#gone(), callback);
   }
 
   /** Ends everything now: requests under way end with the error. */
@@ -137,13 +149,7 @@ export class PeerDispatcher extends Dispatcher {
   override destroy(error: Error | null, callback: () => void): void;
   override destroy(error?: Error | null | (() => void), callback?: () => void): Promise<void> | void {
     const given = typeof error === 'function' ? null : (error ?? null);
-    const pools = [...this.#pools.values(), ...this.#draining.keys()];
-    const shut = this.#shut(0, given);
-    const end = Promise.all([shut, ...pools.map((pool) => pool.destroy(given ?? this.#closed))]);
-    return settle(
-      end.then(() => undefined),
-      typeof error === 'function' ? error : callback,
-    );
+    return settle(this.#end(given ?? this.#closedError(), 0), typeof error === 'function' ? error : callback);
   }
 
   /** It takes nothing new. */
@@ -159,7 +165,7 @@ export class PeerDispatcher extends Dispatcher {
       get closed(): Error | null {
         return closed();
       },
-      poolFor: (route, endpoint) => this.#poolFor(route, endpoint),
+      poolFor: (route) => this.#poolFor(route),
       wait: (call) => {
         this.#waiting.add(call);
         this.#release ??= this.#addresses.source.await();
@@ -168,6 +174,10 @@ export class PeerDispatcher extends Dispatcher {
         if (!this.#waiting.delete(call) || this.#waiting.size > 0) return;
         this.#release?.();
         this.#release = null;
+      },
+      forget: (call) => {
+        this.#calls.delete(call);
+        if (this.#closed !== null) this.#look();
       },
     };
   }
@@ -183,10 +193,23 @@ export class PeerDispatcher extends Dispatcher {
     return route;
   }
 
-  #poolFor(route: Route, endpoint: Endpoint): PeerPool {
+  /** Where a request of that route goes now. Mostly where the last one went: that costs no thought. */
+  #poolFor(route: Route): PeerPool | null {
+    const topology = this.#addresses.source.topology();
+    const { last } = route;
+    if (last?.topology === topology && this.#addresses.isClean && !last.pool.isRetired) return last.pool;
+    const endpoint = this.#addresses.pick(route.target);
+    if (endpoint === null) return null;
     const { peer, address } = endpoint;
-    const port = portOf(endpoint, route.port ?? this.#options.port);
-    const key = `${route.protocol}${peer.podName}:${port} ${address}`;
+    const port = this.#addresses.portOf(endpoint, route.port ?? this.#options.port);
+    if (port === null) return null;
+    const pool = this.#poolAt(`${route.protocol}${peer.podName}:${port} ${address}`, route, endpoint, port);
+    // Replicas take turns.
+    if (route.target !== 'replica' && route.target !== 'any') route.last = { topology, pool };
+    return pool;
+  }
+
+  #poolAt(key: string, route: Route, endpoint: Endpoint, port: number): PeerPool {
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
     const pool = new PeerPool(this.#addresses, endpoint, route, port, this.#options);
@@ -227,31 +250,53 @@ export class PeerDispatcher extends Dispatcher {
   #drain(pool: PeerPool, end: Promise<void>): void {
     this.#draining.set(
       pool,
-      end.finally(() => this.#draining.delete(pool)),
+      end.finally(() => {
+        this.#draining.delete(pool);
+        if (this.#closed !== null) this.#look();
+      }),
     );
   }
 
-  /** @param graceMs - how long requests under way may go on; `null` for as long as it takes */
-  #shut(graceMs: number | null, error: Error | null = null): Promise<void> {
-    this.#end ??= this.#close(graceMs, error);
-    return this.#end;
+  /** Ends what is not sent, and gives what is under way so long. */
+  #end(error: Error, graceMs: number): Promise<void> {
+    this.#closed ??= error;
+    for (const call of [...this.#calls]) if (!call.isSent) call.fail(error);
+    for (const pool of [...this.#pools.values(), ...this.#draining.keys()]) {
+      this.#drain(
+        pool,
+        graceMs === 0 ? pool.destroy(error).then(() => pool.retire(error, 0)) : pool.retire(error, graceMs),
+      );
+    }
+    this.#pools.clear();
+    return this.#gone();
   }
 
-  async #close(graceMs: number | null, error: Error | null): Promise<void> {
-    const { closing, serviceName } = this.#addresses.source;
-    this.#closed = closing.aborted
-      ? (closing.reason as Error)
-      : (error ?? new PeerDiscoveryError('ERR_CLOSED', `the dispatcher of ${serviceName} is closed`));
+  /** Settles when nothing is left. */
+  #gone(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onGone.add(resolve);
+      this.#look();
+    });
+  }
+
+  /** While it is closing: the last call takes the pools with it. */
+  #look(): void {
+    if (this.#calls.size > 0) return;
+    const error = this.#closed ?? this.#closedError();
     const pools = [...this.#pools.values()];
     this.#pools.clear();
-    for (const call of [...this.#waiting]) call.fail(this.#closed);
-    for (const pool of pools) {
-      if (graceMs !== null) for (const { call } of [...pool.unsent]) call.fail(this.#closed);
-      this.#drain(pool, graceMs === null ? pool.close() : pool.retire(this.#closed, graceMs));
-    }
-    await Promise.all(this.#draining.values());
-    for (const leave of this.#leave) leave();
+    // An upgraded connection may go on for as long as the library is open.
+    for (const pool of pools) this.#drain(pool, pool.retire(error, maxTimerMs));
+    if (this.#draining.size > 0) return;
+    for (const leave of this.#leave.splice(0)) leave();
     this.#routes.clear();
+    for (const resolve of this.#onGone) resolve();
+    this.#onGone.clear();
+  }
+
+  #closedError(): Error {
+    const { serviceName } = this.#addresses.source;
+    return new PeerDiscoveryError('ERR_CLOSED', `the dispatcher of ${serviceName} is closed`);
   }
 
   #stats(): PoolStats {
@@ -280,10 +325,11 @@ function checkDispatcherOptions(
     return value;
   };
   const pool = section('pool', given['pool'] ?? {}, null);
-  for (const name of ['connect', 'factory', 'socketPath', 'interceptors']) {
+  for (const name of ['connect', 'factory', 'socketPath', 'interceptors', 'useH2c']) {
     if (name in pool)
       throw optionError(`pool.${name}`, pool[name], 'nothing: the dispatcher makes its connections itself');
   }
+  checkPoolOptions(pool);
   return {
     port: port ?? null,
     waitMs: time('waitMs', 5_000, 0),
@@ -292,6 +338,20 @@ function checkDispatcherOptions(
     pool,
     tls: checkTls('tls', given['tls'] ?? {}),
   };
+}
+
+/** Undici looks at them when it makes a pool, and at the rest when it makes the first connection: now, in both cases. */
+function checkPoolOptions(pool: Record<string, unknown>): void {
+  try {
+    void new Pool('http://localhost', pool).destroy();
+    void new Client('http://localhost', pool).destroy();
+  } catch (error) {
+    throw optionError(
+      'pool',
+      pool,
+      `options that undici's Pool can use (${error instanceof Error ? error.message : ''})`,
+    );
+  }
 }
 
 function section(option: string, value: unknown, fields: readonly string[] | null): Record<string, unknown> {

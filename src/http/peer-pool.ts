@@ -6,6 +6,7 @@ import { Pool } from 'undici';
 import type { Addresses, Endpoint } from '../connect/addresses.ts';
 import { dial } from '../connect/dial.ts';
 import type { Attempt } from './attempt.ts';
+import { targetHeader } from './identity-headers.ts';
 import type { Route } from './route.ts';
 
 /** Settings of a pool, beside where it leads. */
@@ -15,22 +16,31 @@ export interface PeerPoolOptions {
   readonly tls: ConnectionOptions;
 }
 
+/** The error of whoever wants a connection to an address that is lost. */
+export const addressLost: Error = new Error('the address is lost');
+
 /** The connections to one peer at one address: an undici Pool, and what undici does not keep track of. */
 export class PeerPool {
   readonly addresses: Addresses;
   readonly endpoint: Endpoint;
   readonly port: number;
   readonly origin: string;
+  /** Whom TLS has to find there. */
+  readonly serverName: string;
+  /** The headers of a request that has none of its own. */
+  readonly targetOnly: Readonly<Record<string, string>>;
+  /** Errors of connections that did not come about. */
+  readonly dialFailures: WeakSet<Error> = new WeakSet();
   /** Requests that no connection has taken yet. */
   readonly unsent: Set<Attempt> = new Set();
-  /** Requests that one has taken. */
-  inFlight = 0;
   readonly #pool: Pool;
   readonly #options: PeerPoolOptions;
   readonly #dialling = new Set<Socket>();
   readonly #upgraded = new Set<Duplex>();
+  readonly #onIdle = new Set<() => void>();
   #session: Buffer | undefined;
-  #onEmpty: (() => void) | null = null;
+  #inFlight = 0;
+  #connected = 0;
   #isRetired = false;
 
   constructor(
@@ -44,11 +54,13 @@ export class PeerPool {
     this.endpoint = endpoint;
     this.port = port;
     this.origin = `${protocol}//${endpoint.peer.stableName}:${port}`;
+    this.serverName = options.tls.servername ?? endpoint.peer.stableName;
+    this.targetOnly = { [targetHeader]: endpoint.peer.stableName };
     this.#options = options;
     this.#pool = new Pool(this.origin, {
       ...options.pool,
-      connect: ({ servername }, callback) => {
-        this.#connect(protocol === 'https:' ? servername : null, callback);
+      connect: (_options, callback) => {
+        this.#connect(protocol, callback);
       },
     });
   }
@@ -68,17 +80,39 @@ export class PeerPool {
     this.#pool.dispatch(options, handler);
   }
 
+  /** Requests that a connection has taken, and that have not ended. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Whether there is a connection: a request that is not sent waits for its turn, and not for the peer. */
+  get isConnected(): boolean {
+    return this.#connected > 0;
+  }
+
+  /** A connection takes a request. */
+  took(): void {
+    this.#inFlight += 1;
+  }
+
+  /** It has ended. */
+  settled(): void {
+    this.#inFlight -= 1;
+    this.#look();
+  }
+
   /** Undici leaves an upgraded socket alone: it is kept here until it closes. */
   keepUpgraded(socket: Duplex): void {
     this.#upgraded.add(socket);
     socket.once('close', () => {
       this.#upgraded.delete(socket);
-      if (this.#upgraded.size === 0) this.#onEmpty?.();
+      this.#look();
     });
   }
 
   /**
-   * Takes nothing new, takes back what was not sent, and gives what is under way `graceMs`, then ends it with the error.
+   * Takes nothing new, makes no connection any more, and gives what is under way `graceMs`, then ends it with the error.
+   * Undici's own `close()` would send what it still has queued, or wait for good where it cannot.
    *
    * @returns settles when no connection is left
    */
@@ -86,17 +120,9 @@ export class PeerPool {
     this.#isRetired = true;
     for (const socket of this.#dialling) socket.destroy();
     const timer = setTimeout(() => void this.destroy(error), graceMs);
-    await this.#pool.close().catch(() => undefined);
-    await new Promise<void>((resolve) => {
-      if (this.#upgraded.size === 0) resolve();
-      else this.#onEmpty = resolve;
-    });
+    await this.#idle();
     clearTimeout(timer);
-  }
-
-  /** As undici's: lets what was handed over be sent and finish, then closes. An upgraded socket is its owner's. */
-  async close(): Promise<void> {
-    await this.#pool.close().catch(() => undefined);
+    await this.destroy(error);
   }
 
   /** Ends everything now. */
@@ -108,9 +134,28 @@ export class PeerPool {
     await this.#pool.destroy(error);
   }
 
-  #connect(servername: string | null | undefined, callback: (...settled: Settled) => void): void {
+  /** Settles when nothing is under way. */
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onIdle.add(resolve);
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    if (this.#inFlight > 0 || this.#upgraded.size > 0) return;
+    for (const resolve of this.#onIdle) resolve();
+    this.#onIdle.clear();
+  }
+
+  #connect(protocol: Route['protocol'], callback: (...settled: Settled) => void): void {
+    if (this.#isRetired) {
+      // For what it still has queued, undici would go to the address that is lost.
+      queueMicrotask(() => callback(addressLost, null));
+      return;
+    }
     const { pool, tls, connectTimeoutMs } = this.#options;
-    const isPlain = servername === null;
+    const isPlain = protocol === 'http:';
     const socket = dial({
       addresses: this.addresses,
       endpoint: this.endpoint,
@@ -121,15 +166,18 @@ export class PeerPool {
         : {
             ALPNProtocols: pool.allowH2 === true ? ['h2', 'http/1.1'] : ['http/1.1'],
             ...tls,
-            ...(servername === undefined || servername === '' ? {} : { servername }),
+            servername: this.serverName,
             ...(this.#session === undefined ? {} : { session: this.#session }),
           },
       settle: (error, connected) => {
         this.#dialling.delete(connected);
         if (error === null) {
+          this.#connected += 1;
+          connected.once('close', () => (this.#connected -= 1));
           this.addresses.worked(this.endpoint.address);
           callback(null, connected);
         } else {
+          this.dialFailures.add(error);
           callback(error, null);
         }
       },

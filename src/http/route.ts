@@ -1,6 +1,8 @@
 import type { Addresses } from '../connect/addresses.ts';
 import { PeerDiscoveryError, optionError } from '../errors.ts';
 import type { CheckedTarget } from '../topology/target.ts';
+import type { Topology } from '../topology/topology.ts';
+import type { PeerPool } from './peer-pool.ts';
 
 /** What an origin means. */
 export interface Route {
@@ -8,6 +10,8 @@ export interface Route {
   readonly protocol: 'http:' | 'https:';
   /** The port in the origin; `null` where it names none (or the protocol's own, which a URL leaves out). */
   readonly port: number | null;
+  /** Where its last request went, and by which topology. */
+  last: { readonly topology: Topology; readonly pool: PeerPool } | null;
 }
 
 /**
@@ -29,5 +33,5 @@ export function routeOf(origin: unknown, addresses: Addresses): Route {
       { value: text, expected },
     );
   }
-  return { target, protocol: url.protocol, port: url.port === '' ? null : Number(url.port) };
+  return { target, protocol: url.protocol, port: url.port === '' ? null : Number(url.port), last: null };
 }

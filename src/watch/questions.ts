@@ -27,6 +27,8 @@ export interface Memory {
   readonly glueless: { readonly names: string; readonly addresses: string } | null;
   /** When names beyond the known ordinals were last asked, and for how long they are not asked again. */
   readonly beyond: { readonly at: number; readonly waitMs: number } | null;
+  /** When SRV last listed everybody, `null` where it never did. */
+  readonly listedAt: number | null;
   /** Where the tour through names goes on. */
   readonly cursor: number;
 }
@@ -42,10 +44,16 @@ export interface Round {
 export type Asking<Result> = Generator<readonly Question[], Result, readonly Outcome[]>;
 
 /** Before the first round. */
-export const noMemory: Memory = { omitted: [], wildcard: null, glueless: null, beyond: null, cursor: 0 };
+export const noMemory: Memory = {
+  ...{ omitted: [], wildcard: null, glueless: null, beyond: null },
+  ...{ listedAt: null, cursor: 0 },
+};
 
 /** How many names a refresh asks at most, and how many ordinals are tried beyond the known ones. */
-const Budget = { namesPerRound: 32, beyond: 8, sweepPerRound: 4, unknownPerRound: 1_024, wildcardMs: 300_000 } as const;
+const Budget = {
+  ...{ namesPerRound: 32, beyond: 8, sweepPerRound: 4, unknownPerRound: 1_024 },
+  ...{ wildcardMs: 300_000, listedMs: 30_000 },
+} as const;
 
 /** The question for everybody. */
 export function srvQuestion({ portName, serviceName }: Scope): Question {
@@ -105,6 +113,7 @@ export function* askHint(
 
 /** SRV named everybody: ask for missing glue, and for the own names of those it left out where that matters. */
 function* askListed(round: RoundInProgress, srv: SrvNamed): Asking<Round> {
+  round.remember({ listedAt: round.now });
   if (srv.withoutGlue.length > 0 && srv.withoutGlue.length === srv.ordinals.length) {
     yield* askGlueless(round, srv);
   } else {
@@ -187,6 +196,8 @@ function* settleByName(round: RoundInProgress): Asking<Round> {
  */
 function* askBeyond(round: RoundInProgress, known: readonly number[]): Asking<void> {
   const { scope, memory, now } = round;
+  // SRV named everybody a moment ago: whoever lies now, nobody is likely to be unknown.
+  if (memory.listedAt !== null && now - memory.listedAt < Budget.listedMs) return;
   if (memory.beyond !== null && now - memory.beyond.at < memory.beyond.waitMs) return;
   const isKnown = new Set(known);
   const { ordinalStart, expectedPods } = scope;
