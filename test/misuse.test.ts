@@ -69,7 +69,8 @@ const get =
 const lookUp = (hostname: string) => (peers: PeerDiscovery<Peer>) =>
   new Promise((_resolve, reject) => {
     peers.lookup(hostname, { all: true }, (error) => {
-      reject(error?.cause as Error);
+      const cause = error?.cause;
+      reject(cause instanceof Error ? cause : new Error('it was found'));
     });
   });
 

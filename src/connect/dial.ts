@@ -29,6 +29,9 @@ export function checkTls(option: string, tls: unknown): ConnectionOptions {
   }
 }
 
+/** As undici's connector has it. */
+const plain = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, highWaterMark: 65_536 } as const;
+
 /** How to make one connection. */
 export interface Dialling {
   readonly addresses: Addresses;
@@ -49,7 +52,7 @@ export function dial({ addresses, endpoint, port, tls, timeoutMs, settle }: Dial
   const { peer, address } = endpoint;
   const socket =
     tls === null
-      ? connectTcp({ host: address, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 })
+      ? connectTcp({ ...plain, host: address, port })
       : connectTls({ servername: peer.stableName, ...tls, host: address, port });
   if (tls !== null) socket.setNoDelay(true).setKeepAlive(true, 60_000);
   // Whoever closes the library may rely on nothing being heard of it afterwards.

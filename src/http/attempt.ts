@@ -33,7 +33,7 @@ export abstract class Attempt {
     // Every field first: objects that get a new one after a spread are slow.
     const own = { origin: '' as string | URL, headers: null as Headers, servername: '', ...options };
     own.origin = this.pool.origin;
-    own.headers = withTarget(options.headers, this.pool);
+    own.headers = withTarget(options.headers, this.pool.endpoint.peer.stableName);
     // Whom TLS trusts is not for a Host header to say.
     own.servername = this.pool.serverName;
     this.pool.dispatch(own, this as Dispatcher.DispatchHandler);
@@ -234,32 +234,39 @@ const connectionFailures = new Set([
   'UND_ERR_BODY_TIMEOUT',
 ]);
 
-/** The caller's headers, and the target's; one that it handed on from elsewhere means somebody else. */
-function withTarget(headers: Headers | undefined, { endpoint, targetOnly }: PeerPool): Headers {
-  const { stableName } = endpoint.peer;
-  if (headers === null || headers === undefined) return targetOnly;
-  if (!Array.isArray(headers) && !(Symbol.iterator in headers)) {
-    const all: Record<string, unknown> = { [targetHeader]: stableName, ...headers };
-    for (const name in headers) {
-      if (!isTargetHeader(name)) continue;
-      Reflect.deleteProperty(all, name);
-      all[targetHeader] = stableName;
-    }
-    return all as Record<string, string>;
-  }
-  const flat: unknown[] = [];
+/**
+ * The caller's headers. Host is the stable name and says whom the request means; where the caller sets another Host (or
+ * hands on the headers of somebody else's request), the target header does.
+ */
+function withTarget(headers: Headers | undefined, stableName: string): Headers {
+  if (headers === null || headers === undefined) return null;
   if (Array.isArray(headers)) {
-    for (let index = 0; index < headers.length; index += 2) {
-      if (!isTargetHeader(headers[index])) flat.push(...headers.slice(index, index + 2));
-    }
-  } else {
-    for (const entry of headers as Iterable<unknown>) {
-      // Undici says what is wrong with it.
-      if (!Array.isArray(entry) || entry.length !== 2) return headers;
-      if (!isTargetHeader(entry[0])) flat.push(...(entry as unknown[]));
-    }
+    const isPlain = !headers.some((name, index) => index % 2 === 0 && (isHost(name) || isTargetHeader(name)));
+    return isPlain || headers.length % 2 === 1 ? headers : flatWithTarget(pairsOf(headers), stableName);
+  }
+  if (Symbol.iterator in headers) return flatWithTarget(headers as Iterable<unknown>, stableName) ?? headers;
+  for (const name in headers) {
+    if (isHost(name) || isTargetHeader(name)) return flatWithTarget(Object.entries(headers), stableName);
+  }
+  return headers;
+}
+
+function flatWithTarget(entries: Iterable<unknown>, stableName: string): Headers {
+  const flat: unknown[] = [];
+  for (const entry of entries) {
+    // Undici says what is wrong with it.
+    if (!Array.isArray(entry) || entry.length !== 2) return null;
+    if (!isTargetHeader(entry[0])) flat.push(...(entry as unknown[]));
   }
   return [...flat, targetHeader, stableName] as string[];
+}
+
+function* pairsOf(flat: readonly unknown[]): Generator<readonly unknown[]> {
+  for (let index = 0; index < flat.length; index += 2) yield flat.slice(index, index + 2);
+}
+
+function isHost(name: unknown): boolean {
+  return typeof name === 'string' && name.length === 4 && name.toLowerCase() === 'host';
 }
 
 function isTargetHeader(name: unknown): boolean {

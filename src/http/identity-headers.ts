@@ -1,6 +1,6 @@
 /**
- * The request header that names the pod a request is meant for, by stable name. The dispatcher sends it beside Host,
- * which a caller or a proxy may set to something else.
+ * The request header that names the pod a request is meant for, by stable name. Host does so; the dispatcher sends this
+ * one where the caller sets another Host.
  */
 export const targetHeader = 'stateful-peers-target';
 

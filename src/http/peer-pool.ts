@@ -6,7 +6,6 @@ import { Pool } from 'undici';
 import type { Addresses, Endpoint } from '../connect/addresses.ts';
 import { dial } from '../connect/dial.ts';
 import type { Attempt } from './attempt.ts';
-import { targetHeader } from './identity-headers.ts';
 import type { Route } from './route.ts';
 
 /** Settings of a pool, beside where it leads. */
@@ -27,8 +26,6 @@ export class PeerPool {
   readonly origin: string;
   /** Whom TLS has to find there. */
   readonly serverName: string;
-  /** The headers of a request that has none of its own. */
-  readonly targetOnly: Readonly<Record<string, string>>;
   /** Errors of connections that did not come about. */
   readonly dialFailures: WeakSet<Error> = new WeakSet();
   /** Requests that no connection has taken yet. */
@@ -55,7 +52,6 @@ export class PeerPool {
     this.port = port;
     this.origin = `${protocol}//${endpoint.peer.stableName}:${port}`;
     this.serverName = options.tls.servername ?? endpoint.peer.stableName;
-    this.targetOnly = { [targetHeader]: endpoint.peer.stableName };
     this.#options = options;
     this.#pool = new Pool(this.origin, {
       ...options.pool,

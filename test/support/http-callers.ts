@@ -38,7 +38,7 @@ export const callers: readonly Caller[] = [
 ];
 
 /** One of {@link callers} by name. */
-export function callerNamed(name: string): Caller {
+function callerNamed(name: string): Caller {
   const caller = callers.find((one) => one.name === name);
   if (caller === undefined) throw new Error(`no caller ${name}`);
   return caller;
