@@ -37,13 +37,6 @@ export const callers: readonly Caller[] = [
   { name: 'dispatch, newer style', hasStreamBody: false, call: byNewerDispatch },
 ];
 
-/** One of {@link callers} by name. */
-function callerNamed(name: string): Caller {
-  const caller = callers.find((one) => one.name === name);
-  if (caller === undefined) throw new Error(`no caller ${name}`);
-  return caller;
-}
-
 async function byRequest(dispatcher: Dispatcher, url: string, question: Question = {}): Promise<Response> {
   const { statusCode, headers, body } = await request(url, { dispatcher, ...question });
   return { status: statusCode, headers, text: await body.text() };
