@@ -29,7 +29,6 @@ export abstract class Attempt {
 
   /** Hands the request to undici. */
   dispatch(options: Dispatcher.DispatchOptions): void {
-    this.pool.unsent.add(this);
     // Every field first: objects that get a new one after a spread are slow.
     const own = { origin: '' as string | URL, headers: null as Headers, servername: '', ...options };
     own.origin = this.pool.origin;
@@ -65,14 +64,11 @@ export abstract class Attempt {
     this.#abort = abort;
     if (this.isSent) return;
     this.isSent = true;
-    this.pool.unsent.delete(this);
     this.pool.took();
   }
 
-  /** A response begins. True where it is a stranger's refusal that the caller need not see. */
-  protected swallows(statusCode: number, refusedBy: () => string | null): boolean {
-    if (statusCode !== 421) return false;
-    const by = refusedBy();
+  /** A 421 begins. True where it is a stranger's refusal that the caller need not see. */
+  protected swallows(by: string | null): boolean {
     if (by === null || !this.call.refused(this.pool.endpoint, by)) return false;
     this.leave();
     this.#abort?.(takenBack);
@@ -116,7 +112,6 @@ export abstract class Attempt {
   #settle(): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    this.pool.unsent.delete(this);
     if (this.isSent) this.pool.settled();
   }
 }
@@ -134,7 +129,7 @@ export class LegacyAttempt extends Attempt {
   }
 
   onHeaders(statusCode: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
-    if (this.swallows(statusCode, () => rawHeader(headers, refusalHeader))) return false;
+    if (statusCode === 421 && this.swallows(rawHeader(headers, refusalHeader))) return false;
     return this.call.handler.onHeaders?.(statusCode, headers, resume, statusText) ?? true;
   }
 
@@ -194,7 +189,7 @@ export class ModernAttempt extends Attempt {
     statusMessage?: string,
   ): void {
     const by = headers[refusalHeader];
-    if (this.swallows(statusCode, () => (typeof by === 'string' ? by : null))) return;
+    if (statusCode === 421 && this.swallows(typeof by === 'string' ? by : null)) return;
     this.call.handler.onResponseStart?.(this.call.controller, statusCode, headers, statusMessage);
   }
 

@@ -22,7 +22,7 @@ export interface Switchboard {
   wait(call: Call): void;
   /** It waits no longer. */
   unwait(call: Call): void;
-  /** Nothing is left of the call. */
+  /** Nothing is left of the call: it waits no longer either. */
   forget(call: Call): void;
 }
 
@@ -50,6 +50,7 @@ export class Call {
   #lastError: Error | null = null;
   #lastAddress: string | null = null;
   #onBodyError: ((error: Error) => void) | null = null;
+  #isWaiting = false;
   #isEnded = false;
   #deadline: NodeJS.Timeout | undefined;
   #pause: NodeJS.Timeout | undefined;
@@ -92,9 +93,12 @@ export class Call {
   /** The next attempt, or a wait for somewhere to go. */
   next(): void {
     if (this.#isEnded) return;
-    clearTimeout(this.#pause);
     const board = this.#board;
-    board.unwait(this);
+    if (this.#isWaiting) {
+      this.#isWaiting = false;
+      clearTimeout(this.#pause);
+      board.unwait(this);
+    }
     if (board.closed !== null) {
       this.fail(board.closed);
       return;
@@ -168,6 +172,7 @@ export class Call {
 
   /** The address is lost before anything was sent. */
   moved(): void {
+    this.#attempt?.leave();
     this.#attempt = null;
     this.#waitAnew();
     this.next();
@@ -176,6 +181,11 @@ export class Call {
   /** Whether a connection has taken the request. */
   get isSent(): boolean {
     return this.#attempt?.isSent === true;
+  }
+
+  /** The pool that it was handed to and that has not sent it; `null` for a call that is sent, or waits. */
+  get unsentIn(): PeerPool | null {
+    return this.#attempt === null || this.#attempt.isSent ? null : this.#attempt.pool;
   }
 
   /** What the caller's handler was given to abort with. */
@@ -201,9 +211,8 @@ export class Call {
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    clearTimeout(this.#deadline);
-    clearTimeout(this.#pause);
-    this.#board.unwait(this);
+    if (this.#deadline !== undefined) clearTimeout(this.#deadline);
+    if (this.#pause !== undefined) clearTimeout(this.#pause);
     this.#board.forget(this);
     this.#attempt?.leave();
     this.#attempt = null;
@@ -222,6 +231,7 @@ export class Call {
         : setTimeout(() => {
             this.next();
           }, pauseMs);
+    this.#isWaiting = true;
     this.#board.wait(this);
   }
 

@@ -177,6 +177,7 @@ export class PeerDispatcher extends Dispatcher {
       },
       forget: (call) => {
         this.#calls.delete(call);
+        if (this.#waiting.size > 0) this.#board.unwait(call);
         if (this.#closed !== null) this.#look();
       },
     };
@@ -225,26 +226,29 @@ export class PeerDispatcher extends Dispatcher {
 
   /** Nothing new goes to an address that the belief no longer holds; what was not sent goes elsewhere. */
   #onChange(): void {
-    const toMove: Call[] = [];
+    const lost = new Set<PeerPool>();
     for (const [key, pool] of this.#pools) {
-      const { peer, address } = pool.endpoint;
-      const now = this.#addresses.source.topology().peer(peer.podName);
-      const hasMoved = !this.#addresses.holds(peer.podName, address);
-      const hasOtherPort = now !== undefined && now.port !== peer.port && pool.port === peer.port;
-      const isLost = hasMoved || hasOtherPort;
-      for (const attempt of [...pool.unsent]) {
-        const { call } = attempt;
-        if (!isLost && this.#addresses.means(call.route.target, peer.podName)) continue;
-        attempt.leave();
-        toMove.push(call);
-      }
-      if (!isLost) continue;
+      const error = this.#lossOf(pool);
+      if (error === null) continue;
+      lost.add(pool);
       this.#pools.delete(key);
-      const error = hasMoved ? this.#addresses.lost(pool.endpoint) : otherPort(pool, now?.port ?? null);
       this.#drain(pool, pool.retire(error, this.#options.drainMs));
     }
-    for (const call of toMove) call.moved();
+    for (const call of [...this.#calls]) {
+      const pool = call.unsentIn;
+      if (pool === null) continue;
+      if (lost.has(pool) || !this.#addresses.means(call.route.target, pool.endpoint.peer.podName)) call.moved();
+    }
     for (const call of [...this.#waiting]) call.reconsider();
+  }
+
+  /** Why a pool must not be used any more; `null` while it may. */
+  #lossOf(pool: PeerPool): Error | null {
+    const { peer, address } = pool.endpoint;
+    if (!this.#addresses.holds(peer.podName, address)) return this.#addresses.lost(pool.endpoint);
+    const now = this.#addresses.source.topology().peer(peer.podName);
+    const hasOtherPort = now !== undefined && now.port !== peer.port && pool.port === peer.port;
+    return hasOtherPort ? otherPort(pool, now.port) : null;
   }
 
   #drain(pool: PeerPool, end: Promise<void>): void {
@@ -305,7 +309,7 @@ export class PeerDispatcher extends Dispatcher {
       open: this.#pools.size,
       draining: this.#draining.size,
       inFlight: all.reduce((sum, pool) => sum + pool.inFlight, 0),
-      waiting: all.reduce((sum, pool) => sum + pool.unsent.size, this.#waiting.size),
+      waiting: [...this.#calls].filter((call) => !call.isSent).length,
     };
   }
 }

@@ -5,7 +5,6 @@ import type { Dispatcher } from 'undici';
 import { Pool } from 'undici';
 import type { Addresses, Endpoint } from '../connect/addresses.ts';
 import { dial } from '../connect/dial.ts';
-import type { Attempt } from './attempt.ts';
 import type { Route } from './route.ts';
 
 /** Settings of a pool, beside where it leads. */
@@ -28,8 +27,6 @@ export class PeerPool {
   readonly serverName: string;
   /** Errors of connections that did not come about. */
   readonly dialFailures: WeakSet<Error> = new WeakSet();
-  /** Requests that no connection has taken yet. */
-  readonly unsent: Set<Attempt> = new Set();
   readonly #pool: Pool;
   readonly #options: PeerPoolOptions;
   readonly #dialling = new Set<Socket>();

@@ -271,7 +271,7 @@ describe('connect()', () => {
       assert.equal(error.code, 'ERR_TIMEOUT', error.message);
       assert.match(
         error.message,
-        /^\[ERR_TIMEOUT\] no connection to web-1 for web \(nginx\.default\.svc\.cluster\.local\) within \d+ ms; 1 other peer known, answers fresh\. ./,
+        /^\[ERR_TIMEOUT\] no connection to web-1 for web \(nginx\.default\.svc\.cluster\.local\) within \d+ ms; 1 other peer known, answers fresh; last: .+\. ./,
       );
       if (cause !== undefined) assert.equal(codeOf(error.cause), cause);
       assert.equal(error.topology, peers.topology);
