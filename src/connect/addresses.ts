@@ -114,6 +114,7 @@ export class Addresses {
 
   /** No address failed lately: a pick is the same again. */
   get isClean(): boolean {
+    if (this.#failedAt.size > 0) this.#forgetOld(performance.now());
     return this.#failedAt.size === 0;
   }
 
@@ -132,7 +133,7 @@ export class Addresses {
   failed({ peer, address }: Endpoint, error: unknown): void {
     if (localFaults.has(codeOf(error))) return;
     const now = performance.now();
-    for (const [other, at] of this.#failedAt) if (now - at >= failureCountsMs) this.#failedAt.delete(other);
+    this.#forgetOld(now);
     this.#failedAt.set(address, now);
     this.source.report(peer.ordinal, 'unreachable', address);
   }
@@ -242,11 +243,12 @@ export class Addresses {
   }
 
   #failureOf(address: string): number {
-    const at = this.#failedAt.size === 0 ? undefined : this.#failedAt.get(address);
-    if (at === undefined) return -Infinity;
-    if (performance.now() - at < failureCountsMs) return at;
-    this.#failedAt.delete(address);
-    return -Infinity;
+    const at = this.#failedAt.get(address);
+    return at === undefined || performance.now() - at >= failureCountsMs ? -Infinity : at;
+  }
+
+  #forgetOld(now: number): void {
+    for (const [address, at] of this.#failedAt) if (now - at >= failureCountsMs) this.#failedAt.delete(address);
   }
 }
 

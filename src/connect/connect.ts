@@ -74,6 +74,9 @@ export async function connect(
         tried = endpoint.address;
         const socket = await attempt(addresses, endpoint, at, tls, ending.signal);
         addresses.worked(endpoint.address);
+        // Whoever else heard of the connection may have ended the attempt.
+        if (ending.signal.aborted) socket.destroy();
+        ending.signal.throwIfAborted();
         if (bind(addresses, endpoint, socket)) return socket;
         continue;
       } catch (error) {

@@ -259,7 +259,11 @@ class Worker implements WorkerHandle {
     this.#state = 'waiting';
     let peer = this.#job.find();
     // Most wait for good: a replica to lead, a primary to follow somebody else. That is no reason to ask DNS more often.
-    for (; peer === null; peer = this.#job.find()) await this.#addresses.changed(series.signal);
+    for (; peer === null; peer = this.#job.find()) {
+      await this.#addresses.changed(series.signal);
+      // What heard of the same change may have stopped it.
+      series.signal.throwIfAborted();
+    }
     this.#peer = peer;
     this.#used.clear();
     this.#noteUsed(peer);

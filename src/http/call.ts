@@ -132,7 +132,8 @@ export class Call {
   unsent(endpoint: Endpoint, error: Error): void {
     this.#attempt = null;
     const { addresses } = this.#board;
-    if (this.#isQueued) this.#waitAnew();
+    // Only the first time: its turn on a connection that was there does not count, what it waits from now on does.
+    if (this.#isQueued && this.#failures === 0) this.#waitAnew();
     this.#failures += 1;
     this.#lastError = error;
     const tried = (this.#tried ??= new Set());
@@ -191,8 +192,7 @@ export class Call {
   /** What the caller's handler was given to abort with. */
   readonly abort = (reason?: unknown): void => {
     if (this.#isEnded) return;
-    const error =
-      reason instanceof Error || reason !== undefined ? (reason as Error) : new errors.RequestAbortedError();
+    const error = reason === undefined ? new errors.RequestAbortedError() : (reason as Error);
     if (this.#attempt?.isSent === true) {
       this.#attempt.abort(error);
       return;

@@ -78,9 +78,9 @@ export class PeerPool {
     return this.#inFlight;
   }
 
-  /** Whether there is a connection: a request that is not sent waits for its turn, and not for the peer. */
+  /** Whether there is a connection to take turns on: a request that is not sent waits for its turn, and not for the peer. */
   get isConnected(): boolean {
-    return this.#connected > 0;
+    return this.#connected > this.#upgraded.size;
   }
 
   /** A connection takes a request. */

@@ -261,6 +261,26 @@ describe('connect()', () => {
       cause: undefined,
     },
   ];
+  it('closed in the very moment in which the connection is made: ERR_CLOSED, and close() settles', async () => {
+    await opened.listen(at(11), port, greet('web-1'));
+    const { peers } = await web0({ 'web-1': at(11) });
+    let closing: Promise<void> | undefined;
+    const onSocket = (message: unknown): void => {
+      const { socket } = message as { socket: Socket };
+      // After connect()'s own listener, and before whoever waits for the promise.
+      queueMicrotask(() => socket.once('connect', () => (closing = peers.close())));
+    };
+    subscribe('net.client.socket', onSocket);
+    try {
+      const { error } = await failure(peers.connect('web-1'));
+      assert.equal(PeerDiscoveryError.from(error)?.code, 'ERR_CLOSED');
+      assert.ok(closing !== undefined);
+      await closing;
+    } finally {
+      unsubscribe('net.client.socket', onSocket);
+    }
+  });
+
   for (const { what, timeoutMs, prepare, cause } of deadlines) {
     it(`after timeoutMs: ERR_TIMEOUT with cause, belief and explanation (${what})`, async function () {
       this.timeout(10_000);

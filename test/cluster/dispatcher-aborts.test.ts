@@ -259,6 +259,23 @@ describe('PeerDispatcher: mistakes and time-outs are named, for every caller ali
     });
   }
 
+  it('a pod that takes no new connections, while one to it is still open: ERR_TIMEOUT after waitMs', async () => {
+    const { pods } = test;
+    const server = await pods.serve('web-1', pods.at(11), {
+      handler: (_request, response) => response.write('first '),
+    });
+    const { dispatcher } = await pods.client({ 'web-1': pods.at(11) }, { waitMs });
+    const { body } = await request('http://web-1/stream', { dispatcher });
+    body.on('error', () => undefined);
+    server.close();
+    const { error, elapsedMs } = await failure(
+      request('http://web-1/', { dispatcher, signal: AbortSignal.timeout(3_000) }),
+    );
+    assert.equal(PeerDiscoveryError.from(error)?.code, 'ERR_TIMEOUT', String(error));
+    assertTook(elapsedMs, waitMs, 'it');
+    body.destroy();
+  });
+
   it('a member that is the primary and not published yet is waited for, since DNS gives its port when it is', async () => {
     const { pods } = test;
     await pods.serve('web-0', pods.at(10));

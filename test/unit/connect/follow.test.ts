@@ -340,6 +340,26 @@ describe('17. The signal of a worker aborts when it must end, and the next one r
 describe('17. One worker at a time', () => {
   const time = fakeTime();
 
+  it('one that is stopped in the same moment in which its peer appears does not begin', async () => {
+    const { peers, dns } = time.opened(member('web-2', ['10.0.0.3']));
+    dns.views = [{ 'web-0': '10.0.0.1', 'web-2': '10.0.0.3' }];
+    await time.clock.tickAsync(100);
+    const late = new Runs();
+    const waiting = peers.follow('web-1', late.follow);
+    await time.clock.tickAsync(0);
+    // Its end, in the change that shows web-1, stops the other.
+    const running = peers.follow('web-0', (_peer, { signal }) => {
+      signal.addEventListener('abort', () => void waiting.stop());
+      return new Promise((resolve) => signal.addEventListener('abort', resolve));
+    });
+    await time.clock.tickAsync(0);
+    dns.views = [{ ...three, 'web-0': '10.0.0.9' }];
+    await peers.refresh();
+    await time.clock.tickAsync(0);
+    assert.deepEqual([waiting.state, late.all.length], ['stopped', 0]);
+    await running.stop();
+  });
+
   it('the next waits until the one before has ended, and runs at the address of that time', async () => {
     const { peers, dns } = time.opened(member('web-2', ['10.0.0.3']));
     const runs = new Runs();
