@@ -46,7 +46,7 @@ export default {
       comment: 'options.ts holds defaults and checks; the default policy is one of them.',
       severity: 'error',
       from: { path: '^src/options\\.ts$' },
-      to: { path: '^src/', pathNot: '^src/(errors|topology/primary)\\.ts$', ...types },
+      to: { path: '^src/', pathNot: '^src/(errors|option-checks|topology/primary)\\.ts$', ...types },
     },
     {
       name: 'watch-uses-dns-and-topology',
@@ -62,21 +62,25 @@ export default {
         'has from topology/target.ts, which is pure.',
       severity: 'error',
       from: { path: '^src/connect/' },
-      to: { path: '^src/', pathNot: '^src/(connect/|topology/target\\.ts$|(errors|diagnostics)\\.ts$)', ...types },
+      to: {
+        path: '^src/',
+        pathNot: '^src/(connect/|topology/target\\.ts$|(errors|diagnostics|option-checks)\\.ts$)',
+        ...types,
+      },
     },
     {
       name: 'http-sees-an-address-source',
       comment: 'http builds on connect and its address source.',
       severity: 'error',
       from: { path: '^src/http/' },
-      to: { path: '^src/', pathNot: '^src/((http|connect)/|errors\\.ts$)', ...types },
+      to: { path: '^src/', pathNot: '^src/((http|connect)/|(errors|option-checks)\\.ts$)', ...types },
     },
     {
       name: 'bindings-see-topology-types',
       comment: 'Of the rest, connect and http know the types of topology; http knows connect, not the other way round.',
       severity: 'error',
       from: { path: '^src/(connect|http)/' },
-      to: { path: '^src/', pathNot: '^src/((connect|$1|topology)/|(errors|diagnostics)\\.ts$)' },
+      to: { path: '^src/', pathNot: '^src/((connect|$1|topology)/|(errors|diagnostics|option-checks)\\.ts$)' },
     },
     {
       name: 'nothing-stands-on-the-top',

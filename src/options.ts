@@ -1,5 +1,6 @@
-import { optionError, unknownOptionError } from './errors.ts';
 import type { IdentityOptions } from './identity/settings.ts';
+import type { Section } from './option-checks.ts';
+import { asObject, fail, integer, maxTimerMs, optionalSignal, patience } from './option-checks.ts';
 import type { PrimaryPolicy } from './topology/primary.ts';
 import { fixedPrimary } from './topology/primary.ts';
 
@@ -112,7 +113,6 @@ export const defaults: Readonly<Record<DefaultedOption, number>> = Object.freeze
 });
 
 const maxOrdinal = 0x7fff_ffff;
-const maxTimerMs = 0x7fff_ffff;
 const shared = [
   'namespace',
   'clusterDomain',
@@ -165,8 +165,6 @@ export function checkOptions(options: unknown, kind: 'member' | 'observer'): Che
     );
   }
   const dnsGiven = asObject('dns', given['dns'] ?? {}, new Set(['servers', 'timeoutMs', 'attempts', 'deadlineMs']));
-  const { signal } = given;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) fail('signal', signal, 'an AbortSignal');
   return Object.freeze({
     identity: Object.freeze(identity),
     ...checkedPort(given['port']),
@@ -181,7 +179,7 @@ export function checkOptions(options: unknown, kind: 'member' | 'observer'): Che
       attempts: integer('dns.attempts', dnsGiven['attempts'] ?? defaults['dns.attempts'], 1, 10),
       deadlineMs: integer('dns.deadlineMs', dnsGiven['deadlineMs'] ?? defaults['dns.deadlineMs'], 1, maxTimerMs),
     }),
-    signal: signal ?? null,
+    signal: optionalSignal('signal', given['signal']) ?? null,
   });
 }
 
@@ -206,11 +204,10 @@ export function checkWaitOptions(options: WaitOptions | undefined): {
 } {
   const given = asObject('options', options ?? {}, new Set(['timeoutMs', 'signal', 'stableForMs']));
   const { timeoutMs = 30_000, signal, stableForMs = 0 } = given;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) fail('signal', signal, 'an AbortSignal');
   return {
-    timeoutMs: timeoutMs === Infinity ? Infinity : integer('timeoutMs', timeoutMs, 0, maxTimerMs),
+    timeoutMs: patience('timeoutMs', timeoutMs),
     stableForMs: integer('stableForMs', stableForMs, 0, maxTimerMs),
-    signal,
+    signal: optionalSignal('signal', signal),
   };
 }
 
@@ -250,8 +247,6 @@ function checkedServers(servers: unknown): readonly string[] | null {
   return Object.freeze([...(servers as string[])]);
 }
 
-type Section = Record<string, unknown>;
-
 function section<Name extends string>(
   given: Section,
   name: string,
@@ -268,25 +263,4 @@ function section<Name extends string>(
 
 function optionalInteger(given: Section, field: string, option: string, least: number, most: number): number | null {
   return given[field] === undefined ? null : integer(option, given[field], least, most);
-}
-
-function integer(option: string, value: unknown, least: number, most: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
-    fail(option, value, `an integer from ${least} to ${most}`);
-  }
-  return value;
-}
-
-function asObject(option: string, value: unknown, fields: ReadonlySet<string>): Section {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(option, value, 'an object');
-  for (const field of Object.keys(value)) {
-    if (fields.has(field)) continue;
-    const path = option === 'options' ? field : `${option}.${field}`;
-    throw unknownOptionError(path, (value as Section)[field], [...fields].sort());
-  }
-  return value as Section;
-}
-
-function fail(option: string, value: unknown, expected: string): never {
-  throw optionError(option, value, expected);
 }

@@ -537,6 +537,10 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
         };
       },
       timeoutError: (what, elapsedMs, target, cause) => this.#timeoutError(what, elapsedMs, target, cause),
+      explain: (target) => ({
+        text: this.#explain(target).text,
+        lastFailure: this.#belief.freshness.lastFailure,
+      }),
       closing: this.#closing.signal,
       beforeClose: (end) => enter(this.#beforeClose, end),
       countPools: (pools) => enter(this.#pools, pools),

@@ -6,4 +6,4 @@ export { PeerDispatcher, retryableErrorCodes } from './http/peer-dispatcher.ts';
 
 export type { Connectable } from './connect/addresses.ts';
 export type { Guarded, IdentityGuard } from './http/identity-guard.ts';
-export type { PeerDispatcherOptions } from './http/peer-dispatcher.ts';
+export type { PeerDispatcherOptions } from './http/dispatcher-options.ts';

@@ -1,3 +1,4 @@
+import type { Failure } from '../errors.ts';
 import { PeerDiscoveryError, optionError } from '../errors.ts';
 import type { Family } from '../topology/belief.ts';
 import type { CheckedTarget } from '../topology/target.ts';
@@ -25,6 +26,8 @@ export interface AddressSource {
   readonly countPools: (pools: () => PoolStats) => () => void;
   /** The error of somebody who waited for this target so long, with belief and explanation. */
   readonly timeoutError: (what: string, elapsedMs: number, target: CheckedTarget, cause: unknown) => PeerDiscoveryError;
+  /** What is probably wrong, about this target, and the last failure of DNS. */
+  readonly explain: (target: CheckedTarget) => { readonly text: string; readonly lastFailure: Failure | null };
   /** Aborts when the library closes, with the error that says so. */
   readonly closing: AbortSignal;
 }
@@ -158,18 +161,14 @@ export class Addresses {
     const message = isLeaderless
       ? `no primary of ${serviceName}: ${leaderless(topology)}`
       : `no ${family === 0 ? '' : `IPv${family} `}address of ${name} of ${serviceName}: ${absence(target, topology)}`;
-    const waited = waitedMs === null ? null : this.source.timeoutError('', waitedMs, target, undefined);
+    const why = waitedMs === null ? null : this.source.explain(target);
     return new PeerDiscoveryError(
       isLeaderless ? 'ERR_NO_PRIMARY' : 'ERR_NO_ADDRESS',
-      waited === null ? message : `${message}, for ${Math.round(waitedMs ?? 0)} ms. ${waited.explanation ?? ''}`,
+      waitedMs === null ? message : `${message}, for ${Math.round(waitedMs)} ms. ${why?.text ?? ''}`,
       {
         topology,
         ...(typeof target === 'object' && { podName: target.podName, stableName: `${target.podName}.${serviceName}` }),
-        ...(waited !== null && {
-          elapsedMs: waitedMs ?? 0,
-          lastFailure: waited.lastFailure ?? null,
-          explanation: waited.explanation ?? '',
-        }),
+        ...(why !== null && { elapsedMs: waitedMs ?? 0, lastFailure: why.lastFailure, explanation: why.text }),
       },
     );
   }
@@ -183,11 +182,10 @@ export class Addresses {
     const used = port ?? peer.port;
     if (used !== null || peer.presence !== 'published') return used;
     const { podName, stableName, ordinal } = peer;
-    const { explanation } = this.source.timeoutError('', 0, { podName, ordinal }, undefined);
+    const { text: explanation } = this.source.explain({ podName, ordinal });
     const expected = 'the name of a port that the Service has, or a number';
-    throw new PeerDiscoveryError('ERR_OPTION', `no port of ${stableName}: DNS gives none. ${explanation ?? ''}`, {
-      ...{ option: 'port', value: undefined, expected, podName, stableName },
-      ...(explanation === undefined ? {} : { explanation }),
+    throw new PeerDiscoveryError('ERR_OPTION', `no port of ${stableName}: DNS gives none. ${explanation}`, {
+      ...{ option: 'port', value: undefined, expected, podName, stableName, explanation },
     });
   }
 

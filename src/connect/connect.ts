@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
+import { PeerDiscoveryError } from '../errors.ts';
+import { asObject, fail, optionalPort, optionalSignal, patience } from '../option-checks.ts';
 import type { CheckedTarget, Target } from '../topology/target.ts';
 import type { Addresses, Endpoint } from './addresses.ts';
 import { retryDelay } from './addresses.ts';
@@ -169,26 +170,15 @@ function checkConnectOptions(options: ConnectOptions): {
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number;
 } {
-  const given: unknown = options;
-  if (typeof given !== 'object' || given === null) throw optionError('options', given, 'an object');
-  const known = ['port', 'tls', 'signal', 'timeoutMs'];
-  for (const [name, value] of Object.entries(given))
-    if (!known.includes(name)) throw unknownOptionError(name, value, known);
-  const { port, tls = false, signal, timeoutMs = 30_000 } = options;
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    throw optionError('port', port, 'a number from 1 to 65535');
-  }
-  if (typeof tls !== 'boolean' && (typeof tls !== 'object' || (tls as unknown) === null)) {
-    throw optionError('tls', tls, 'true, false or options of tls.connect');
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
-  if (timeoutMs !== Infinity && (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > 0x7fff_ffff)) {
-    throw optionError('timeoutMs', timeoutMs, 'an integer from 0 to 2147483647, or Infinity');
+  const given = asObject('options', options, new Set(['port', 'tls', 'signal', 'timeoutMs']));
+  const { tls = false, timeoutMs = 30_000 } = given;
+  if (typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null)) {
+    fail('tls', tls, 'true, false or options of tls.connect');
   }
   return {
-    port: port ?? null,
+    port: optionalPort('port', given['port']),
     tls: tls === false ? null : checkTls('tls', tls === true ? {} : tls),
-    signal,
-    timeoutMs,
+    signal: optionalSignal('signal', given['signal']),
+    timeoutMs: patience('timeoutMs', timeoutMs),
   };
 }

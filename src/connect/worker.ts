@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
 import { channels } from '../diagnostics.ts';
-import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
+import { PeerDiscoveryError } from '../errors.ts';
+import { asObject, fail, optionalSignal } from '../option-checks.ts';
 import type { CheckedTarget, Target } from '../topology/target.ts';
 import type { Peer } from '../topology/topology.ts';
 import type { Addresses } from './addresses.ts';
@@ -70,7 +71,7 @@ export function lead(
   options: WorkerOptions = {},
 ): WorkerHandle {
   checkWorker(worker);
-  if (addresses.source.topology().self === null) throw optionError('peers', 'an observer', 'what discoverPeers() gave');
+  if (addresses.source.topology().self === null) fail('peers', 'an observer', 'what discoverPeers() gave');
   return new Worker(addresses, led(addresses), (_self, context) => worker(context), options);
 }
 
@@ -325,19 +326,15 @@ const debug = debuglog('stateful-peers');
 const healthy = Symbol('it ran well for long enough');
 
 function checkWorker(worker: unknown): void {
-  if (typeof worker !== 'function') throw optionError('worker', worker, 'a function');
+  if (typeof worker !== 'function') fail('worker', worker, 'a function');
 }
 
-function checkWorkerOptions(options: WorkerOptions): { restart: 'always' | 'on-failure'; signal?: AbortSignal } {
-  const given: unknown = options;
-  if (typeof given !== 'object' || given === null) throw optionError('options', given, 'an object');
-  for (const [name, value] of Object.entries(given)) {
-    if (name !== 'restart' && name !== 'signal') throw unknownOptionError(name, value, ['restart', 'signal']);
-  }
-  const { restart = 'always', signal } = options;
-  const said: string = restart;
-  if (said !== 'always' && said !== 'on-failure') throw optionError('restart', restart, "'always' or 'on-failure'");
-  if (signal === undefined) return { restart };
-  if (!(signal instanceof AbortSignal)) throw optionError('signal', signal, 'an AbortSignal');
-  return { restart, signal };
+function checkWorkerOptions(options: WorkerOptions): {
+  readonly restart: 'always' | 'on-failure';
+  readonly signal: AbortSignal | undefined;
+} {
+  const given = asObject('options', options, new Set(['restart', 'signal']));
+  const { restart = 'always' } = given;
+  if (restart !== 'always' && restart !== 'on-failure') fail('restart', restart, "'always' or 'on-failure'");
+  return { restart, signal: optionalSignal('signal', given['signal']) };
 }

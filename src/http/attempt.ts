@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { codeOf } from '../connect/addresses.ts';
 import type { Call } from './call.ts';
-import { refusalHeader, targetHeader } from './identity-headers.ts';
+import type { RequestHeaders } from './identity-headers.ts';
+import { refusalIn, refusalHeader, withTarget } from './identity-headers.ts';
 import type { PeerPool } from './peer-pool.ts';
 import { addressLost } from './peer-pool.ts';
 
@@ -30,7 +31,7 @@ export abstract class Attempt {
   /** Hands the request to undici. */
   dispatch(options: Dispatcher.DispatchOptions): void {
     // Every field first: objects that get a new one after a spread are slow.
-    const own = { origin: '' as string | URL, headers: null as Headers, servername: '', ...options };
+    const own = { origin: '' as string | URL, headers: null as RequestHeaders, servername: '', ...options };
     own.origin = this.pool.origin;
     own.headers = withTarget(options.headers, this.pool.endpoint.peer.stableName);
     // Whom TLS trusts is not for a Host header to say.
@@ -129,7 +130,7 @@ export class LegacyAttempt extends Attempt {
   }
 
   onHeaders(statusCode: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
-    if (statusCode === 421 && this.swallows(rawHeader(headers, refusalHeader))) return false;
+    if (statusCode === 421 && this.swallows(refusalIn(headers))) return false;
     return this.call.handler.onHeaders?.(statusCode, headers, resume, statusText) ?? true;
   }
 
@@ -207,8 +208,6 @@ export class ModernAttempt extends Attempt {
   }
 }
 
-type Headers = NonNullable<Dispatcher.DispatchOptions['headers']> | null;
-
 /** A failure of the connection, not of the request: worth a question. */
 function isConnectionFailure(error: Error): boolean {
   return connectionFailures.has(codeOf(error));
@@ -228,49 +227,3 @@ const connectionFailures = new Set([
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
 ]);
-
-/**
- * The caller's headers. Host is the stable name and says whom the request means; where the caller sets another Host (or
- * hands on the headers of somebody else's request), the target header does.
- */
-function withTarget(headers: Headers | undefined, stableName: string): Headers {
-  if (headers === null || headers === undefined) return null;
-  if (Array.isArray(headers)) {
-    const isPlain = !headers.some((name, index) => index % 2 === 0 && (isHost(name) || isTargetHeader(name)));
-    return isPlain || headers.length % 2 === 1 ? headers : flatWithTarget(pairsOf(headers), stableName);
-  }
-  if (Symbol.iterator in headers) return flatWithTarget(headers as Iterable<unknown>, stableName) ?? headers;
-  for (const name in headers) {
-    if (isHost(name) || isTargetHeader(name)) return flatWithTarget(Object.entries(headers), stableName);
-  }
-  return headers;
-}
-
-function flatWithTarget(entries: Iterable<unknown>, stableName: string): Headers {
-  const flat: unknown[] = [];
-  for (const entry of entries) {
-    // Undici says what is wrong with it.
-    if (!Array.isArray(entry) || entry.length !== 2) return null;
-    if (!isTargetHeader(entry[0])) flat.push(...(entry as unknown[]));
-  }
-  return [...flat, targetHeader, stableName] as string[];
-}
-
-function* pairsOf(flat: readonly unknown[]): Generator<readonly unknown[]> {
-  for (let index = 0; index < flat.length; index += 2) yield flat.slice(index, index + 2);
-}
-
-function isHost(name: unknown): boolean {
-  return typeof name === 'string' && name.length === 4 && name.toLowerCase() === 'host';
-}
-
-function isTargetHeader(name: unknown): boolean {
-  return typeof name === 'string' && name.length === targetHeader.length && name.toLowerCase() === targetHeader;
-}
-
-function rawHeader(headers: readonly (Buffer | string)[], name: string): string | null {
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (String(headers[index]).toLowerCase() === name) return String(headers[index + 1]);
-  }
-  return null;
-}

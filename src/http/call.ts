@@ -5,6 +5,7 @@ import { retryDelay } from '../connect/addresses.ts';
 import { PeerDiscoveryError } from '../errors.ts';
 import type { Attempt } from './attempt.ts';
 import { LegacyAttempt, ModernAttempt } from './attempt.ts';
+import { CallController } from './call-controller.ts';
 import { failHandler, isOlderStyle, startHandler } from './handler.ts';
 import type { PeerPool } from './peer-pool.ts';
 import type { Route } from './route.ts';
@@ -69,7 +70,7 @@ export class Call {
 
   /** What a handler of the newer style gets in place of an attempt's controller. */
   get controller(): CallController {
-    this.#controller ??= new CallController(this);
+    this.#controller ??= new CallController(this.abort);
     return this.#controller;
   }
 
@@ -272,62 +273,6 @@ export class Call {
       const cause = last ?? new Error(`${this.#lastAddress ?? 'its address'} has not answered yet`);
       this.fail(addresses.source.timeoutError(`no connection to ${name}`, elapsedMs, target, cause));
     }
-  }
-}
-
-/** Hands on to the controller of the attempt that is under way. */
-export class CallController implements Dispatcher.DispatchController {
-  readonly #call: Call;
-  #inner: Dispatcher.DispatchController | null = null;
-  #reason: Error | null = null;
-  #isAborted = false;
-  #isPaused = false;
-
-  constructor(call: Call) {
-    this.#call = call;
-  }
-
-  /** The attempt that is sent. */
-  bind(inner: Dispatcher.DispatchController): void {
-    this.#inner = inner;
-    if (this.#isPaused) inner.pause();
-  }
-
-  get aborted(): boolean {
-    return this.#isAborted || (this.#inner?.aborted ?? false);
-  }
-
-  get paused(): boolean {
-    return this.#inner?.paused ?? this.#isPaused;
-  }
-
-  get reason(): Error | null {
-    return this.#reason ?? this.#inner?.reason ?? null;
-  }
-
-  get rawHeaders(): Exclude<Dispatcher.DispatchController['rawHeaders'], undefined> {
-    return this.#inner?.rawHeaders ?? null;
-  }
-
-  get rawTrailers(): Exclude<Dispatcher.DispatchController['rawTrailers'], undefined> {
-    return this.#inner?.rawTrailers ?? null;
-  }
-
-  abort(reason: Error): void {
-    if (this.#isAborted) return;
-    this.#isAborted = true;
-    this.#reason = reason;
-    this.#call.abort(reason);
-  }
-
-  pause(): void {
-    this.#isPaused = true;
-    this.#inner?.pause();
-  }
-
-  resume(): void {
-    this.#isPaused = false;
-    this.#inner?.resume();
   }
 }
 

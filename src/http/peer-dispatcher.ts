@@ -1,38 +1,17 @@
-import type { ConnectionOptions } from 'node:tls';
 import type { RequestInfo, RequestInit, Response } from 'undici';
-import { Client, Dispatcher, Pool, fetch } from 'undici';
+import { Dispatcher, fetch } from 'undici';
 import type { Addresses, Connectable, Endpoint, PoolStats } from '../connect/addresses.ts';
 import { addressesOf } from '../connect/addresses.ts';
-import { checkTls } from '../connect/dial.ts';
-import { PeerDiscoveryError, optionError, unknownOptionError } from '../errors.ts';
+import { PeerDiscoveryError } from '../errors.ts';
+import { maxTimerMs } from '../option-checks.ts';
 import type { Switchboard } from './call.ts';
 import { Call } from './call.ts';
+import type { CheckedDispatcherOptions, PeerDispatcherOptions } from './dispatcher-options.ts';
+import { checkDispatcherOptions } from './dispatcher-options.ts';
 import { failHandler } from './handler.ts';
 import { PeerPool } from './peer-pool.ts';
 import type { Route } from './route.ts';
 import { routeOf } from './route.ts';
-
-/** Options of {@link PeerDispatcher}. */
-export interface PeerDispatcherOptions {
-  /**
-   * The port of every peer. A port in the origin comes first, but for 80 and 443, which a URL cannot tell from none.
-   * Default: what SRV gives for the peer.
-   */
-  readonly port?: number;
-  /**
-   * How long a request that was not yet sent is tried again, at the same or at the peer's new address, in milliseconds.
-   * A signal of the caller is obeyed meanwhile. Default 5 000.
-   */
-  readonly waitMs?: number;
-  /** How long one connection may take to come about, TLS included, in milliseconds. Default 2 000. */
-  readonly connectTimeoutMs?: number;
-  /** How long a request under way may go on at an address that was lost, in milliseconds. Default 5 000. */
-  readonly drainMs?: number;
-  /** Options of each peer's undici Pool: `connections`, `pipelining`, `headersTimeout`, `keepAliveTimeout` and so on. */
-  readonly pool?: Omit<Pool.Options, 'connect' | 'factory' | 'socketPath' | 'interceptors' | 'useH2c'>;
-  /** Options of `tls.connect`, for https origins: `ca`, `cert`, `key` and so on. The server name is the stable name. */
-  readonly tls?: ConnectionOptions;
-}
 
 /**
  * The codes after which a request can be sent again, as undici's retry interceptor and `RetryAgent` want them: their own
@@ -69,7 +48,7 @@ export const retryableErrorCodes: readonly string[] = Object.freeze([
  */
 export class PeerDispatcher extends Dispatcher {
   readonly #addresses: Addresses;
-  readonly #options: Required<Omit<PeerDispatcherOptions, 'port'>> & { readonly port: number | null };
+  readonly #options: CheckedDispatcherOptions;
   readonly #board: Switchboard;
   readonly #routes = new Map<string, Route>();
   readonly #pools = new Map<string, PeerPool>();
@@ -312,62 +291,6 @@ export class PeerDispatcher extends Dispatcher {
       waiting: [...this.#calls].filter((call) => !call.isSent).length,
     };
   }
-}
-
-const maxTimerMs = 0x7fff_ffff;
-
-function checkDispatcherOptions(
-  options: unknown,
-): Required<Omit<PeerDispatcherOptions, 'port'>> & { readonly port: number | null } {
-  const given = section('options', options, ['port', 'waitMs', 'connectTimeoutMs', 'drainMs', 'pool', 'tls']);
-  const { port } = given;
-  if (port !== undefined && !isInteger(port, 1, 65_535)) throw optionError('port', port, 'a number from 1 to 65535');
-  const time = (name: string, otherwise: number, least: number): number => {
-    const value = given[name] ?? otherwise;
-    if (!isInteger(value, least, maxTimerMs))
-      throw optionError(name, value, `an integer from ${least} to ${maxTimerMs}`);
-    return value;
-  };
-  const pool = section('pool', given['pool'] ?? {}, null);
-  for (const name of ['connect', 'factory', 'socketPath', 'interceptors', 'useH2c']) {
-    if (name in pool)
-      throw optionError(`pool.${name}`, pool[name], 'nothing: the dispatcher makes its connections itself');
-  }
-  checkPoolOptions(pool);
-  return {
-    port: port ?? null,
-    waitMs: time('waitMs', 5_000, 0),
-    connectTimeoutMs: time('connectTimeoutMs', 2_000, 1),
-    drainMs: time('drainMs', 5_000, 0),
-    pool,
-    tls: checkTls('tls', given['tls'] ?? {}),
-  };
-}
-
-/** Undici looks at them when it makes a pool, and at the rest when it makes the first connection: now, in both cases. */
-function checkPoolOptions(pool: Record<string, unknown>): void {
-  try {
-    void new Pool('http://localhost', pool).destroy();
-    void new Client('http://localhost', pool).destroy();
-  } catch (error) {
-    throw optionError(
-      'pool',
-      pool,
-      `options that undici's Pool can use (${error instanceof Error ? error.message : ''})`,
-    );
-  }
-}
-
-function section(option: string, value: unknown, fields: readonly string[] | null): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) throw optionError(option, value, 'an object');
-  for (const [field, inner] of Object.entries(value)) {
-    if (fields?.includes(field) === false) throw unknownOptionError(field, inner, fields);
-  }
-  return value as Record<string, unknown>;
-}
-
-function isInteger(value: unknown, least: number, most: number): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
 }
 
 function otherPort({ endpoint, port }: PeerPool, now: number | null): PeerDiscoveryError {

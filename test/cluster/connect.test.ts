@@ -268,7 +268,11 @@ describe('connect()', () => {
     const onSocket = (message: unknown): void => {
       const { socket } = message as { socket: Socket };
       // After connect()'s own listener, and before whoever waits for the promise.
-      queueMicrotask(() => socket.once('connect', () => (closing = peers.close())));
+      queueMicrotask(() =>
+        socket.once('connect', () => {
+          closing = peers.close();
+        }),
+      );
     };
     subscribe('net.client.socket', onSocket);
     try {

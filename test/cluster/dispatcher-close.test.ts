@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { request, upgrade } from 'undici';
 import { PeerDiscoveryError } from '../../src/errors.ts';
-import type { PeerDispatcherOptions } from '../../src/http/peer-dispatcher.ts';
+import type { PeerDispatcherOptions } from '../../src/http/dispatcher-options.ts';
 import { callers } from '../support/http-callers.ts';
 import type { Client, HttpPods } from '../support/http-pods.ts';
 import { assertTook, eventually, failure, httpPods, peerPort, within } from '../support/http-pods.ts';

@@ -1,36 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { TestCluster } from '../../src/testing/test-cluster.ts';
+import { runAsPod } from '../support/pod-program.ts';
 
 // Whether a process stays up can only be seen from outside: these are real ones, in a cluster on loopback. Section 4:
 // "Idle polling does not keep the process alive; a waiter, worker or connection does."
-
-const library = import.meta.resolve('../../src/index.js');
-
-interface Ended {
-  readonly code: number | null;
-  readonly printed: string;
-  readonly errors: string;
-}
-
-/** Runs this program as that pod. Ends it when it stays up for longer than a few seconds: then `code` is `null`. */
-async function run(cluster: TestCluster, podName: string, program: string, longestMs = 6_000): Promise<Ended> {
-  const source = `import { discoverPeers } from ${JSON.stringify(library)};\n${program}`;
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
-    env: { ...process.env, ...cluster.environmentOf(podName) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const tooLong = setTimeout(() => child.kill('SIGKILL'), longestMs);
-  const text = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (part: string) => {
-      text[name] += part;
-    });
-  }
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  clearTimeout(tooLong);
-  return { code, printed: text.stdout.trim(), errors: text.stderr };
-}
 
 describe('A worker keeps the process alive; after it ends, the process does by itself', function () {
   this.timeout(20_000);
@@ -116,7 +89,7 @@ describe('A worker keeps the process alive; after it ends, the process does by i
   ];
   for (const [what, podName, program, printed] of exits) {
     it(what, async () => {
-      assert.deepEqual(await run(cluster, podName, program), { code: 0, printed, errors: '' });
+      assert.deepEqual(await runAsPod(cluster, podName, program), { code: 0, printed, errors: '' });
     });
   }
 
@@ -141,12 +114,12 @@ describe('A worker keeps the process alive; after it ends, the process does by i
   ];
   for (const [what, podName, program] of stays) {
     it(`a worker that ${what} keeps it up`, async () => {
-      assert.deepEqual(await run(cluster, podName, program, 2_500), { code: null, printed: 'up', errors: '' });
+      assert.deepEqual(await runAsPod(cluster, podName, program, 2_500), { code: null, printed: 'up', errors: '' });
     });
   }
 
   it('whatever a worker throws, no rejection is left unhandled and no warning is printed', async () => {
-    const ended = await run(
+    const ended = await runAsPod(
       cluster,
       'web-1',
       `const peers = discoverPeers();
@@ -163,7 +136,7 @@ describe('A worker keeps the process alive; after it ends, the process does by i
   });
 
   it('a worker that adds a listener to its signal at each run: no warning of a leak', async () => {
-    const ended = await run(
+    const ended = await runAsPod(
       cluster,
       'web-1',
       `import { setTimeout as sleep } from 'node:timers/promises';

@@ -8,7 +8,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { Server as TcpServer, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { PeerDispatcherOptions } from '../../src/http/peer-dispatcher.ts';
+import type { PeerDispatcherOptions } from '../../src/http/dispatcher-options.ts';
 import { PeerDispatcher } from '../../src/http/peer-dispatcher.ts';
 import type { ObserveOptions } from '../../src/options.ts';
 import type { PeerDiscovery } from '../../src/peer-discovery.ts';

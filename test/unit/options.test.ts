@@ -170,9 +170,9 @@ describe('20. A mistake is named: bad options fail at construction with the opti
   const waiting: readonly Row[] = [
     [5_000, 'options', '5000', 'an object'],
     [{ timeout: 1 }, 'timeout', '1', noSuch('signal, stableForMs, timeoutMs')],
-    [{ timeoutMs: -1 }, 'timeoutMs', '-1', ordinal],
-    [{ timeoutMs: '5s' }, 'timeoutMs', '"5s"', ordinal],
-    [{ timeoutMs: NaN }, 'timeoutMs', 'NaN', ordinal],
+    [{ timeoutMs: -1 }, 'timeoutMs', '-1', `${ordinal}, or Infinity`],
+    [{ timeoutMs: '5s' }, 'timeoutMs', '"5s"', `${ordinal}, or Infinity`],
+    [{ timeoutMs: NaN }, 'timeoutMs', 'NaN', `${ordinal}, or Infinity`],
     [{ stableForMs: Infinity }, 'stableForMs', 'Infinity', ordinal],
     [{ signal: 'SIGTERM' }, 'signal', '"SIGTERM"', 'an AbortSignal'],
   ];

@@ -33,7 +33,7 @@ const option = (name: string, shown: string, expected: string): string =>
   `[ERR_OPTION] option ${name} is ${shown}; expected ${expected}`;
 const strange = (name: string, known: string): string =>
   `[ERR_OPTION] there is no option ${name}; expected one of ${known}`;
-const connectOptions = 'port, tls, signal, timeoutMs';
+const connectOptions = 'port, signal, timeoutMs, tls';
 const port = 'a number from 1 to 65535';
 const timeout = 'an integer from 0 to 2147483647, or Infinity';
 const isClosed = '[ERR_CLOSED] the peer discovery of web (nginx.default.svc.cluster.local) is closed';

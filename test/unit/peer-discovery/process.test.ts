@@ -1,35 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { TestCluster } from '../../../src/testing/test-cluster.ts';
+import { runAsPod } from '../../support/pod-program.ts';
 
 // Whether a process stays up can only be seen from outside: these are real ones, in a cluster on loopback.
-
-const library = import.meta.resolve('../../../src/index.js');
-
-interface Ended {
-  readonly code: number | null;
-  readonly printed: string;
-  readonly errors: string;
-}
-
-/** Runs this program as web-1. Ends it when it stays up for longer than a few seconds: then `code` is `null`. */
-async function run(cluster: TestCluster, program: string): Promise<Ended> {
-  const source = `import { discoverPeers } from ${JSON.stringify(library)};\n${program}`;
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
-    env: { ...process.env, ...cluster.environmentOf('web-1') },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const tooLong = setTimeout(() => child.kill('SIGKILL'), 6_000);
-  const text = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (part: string) => {
-      text[name] += part;
-    });
-  }
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  clearTimeout(tooLong);
-  return { code, printed: text.stdout.trim(), errors: text.stderr };
-}
 
 describe('Idle polling does not keep the process alive; whoever waits does', function () {
   this.timeout(20_000);
@@ -73,7 +46,7 @@ describe('Idle polling does not keep the process alive; whoever waits does', fun
   ];
   for (const [title, program, printed] of exits) {
     it(title, async () => {
-      const ended = await run(cluster, program);
+      const ended = await runAsPod(cluster, 'web-1', program);
       assert.deepEqual(ended, { code: 0, printed, errors: '' });
     });
   }
@@ -81,7 +54,7 @@ describe('Idle polling does not keep the process alive; whoever waits does', fun
   it('a process that only looks does not wait for DNS', async () => {
     const fault = cluster.dns.silence();
     const startedAt = performance.now();
-    const ended = await run(cluster, `const peers = discoverPeers(); console.log(peers.self.podName);`);
+    const ended = await runAsPod(cluster, 'web-1', `const peers = discoverPeers(); console.log(peers.self.podName);`);
     fault.end();
     assert.deepEqual(ended, { code: 0, printed: 'web-1', errors: '' });
     const elapsedMs = performance.now() - startedAt;
@@ -119,15 +92,16 @@ describe('Idle polling does not keep the process alive; whoever waits does', fun
   for (const [title, program, printed] of waits) {
     it(`${title}, while DNS takes its time`, async () => {
       const fault = cluster.dns.delay(400);
-      const ended = await run(cluster, program);
+      const ended = await runAsPod(cluster, 'web-1', program);
       fault.end();
       assert.deepEqual(ended, { code: 0, printed, errors: '' });
     });
   }
 
   it('14. A listener that throws ends a process that does not catch it, after the other listeners ran', async () => {
-    const { code, printed, errors } = await run(
+    const { code, printed, errors } = await runAsPod(
       cluster,
+      'web-1',
       `const peers = discoverPeers();
        peers.on('topologyChanged', () => { throw new Error('mine'); });
        peers.on('topologyChanged', () => console.log('the other one'));
