@@ -127,7 +127,7 @@ function compareImports(count: number): {
 } {
   const sources = [
     '',
-    `import ${JSON.stringify(new URL('../src/index.js', import.meta.url).href)};`,
+    `import ${JSON.stringify(import.meta.resolve('stateful-peers'))};`,
     `import ${JSON.stringify(import.meta.resolve('cacheable-lookup'))};`,
   ];
   const times: number[][] = sources.map(() => []);

@@ -1,11 +1,15 @@
 import type { Socket } from 'node:net';
 import { connect as connectTcp } from 'node:net';
+import { getBuiltinModule } from 'node:process';
+import type * as tlsModule from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { connect as connectTls, createSecureContext } from 'node:tls';
 import type { ConnectionMessage } from '../diagnostics.ts';
 import { channels } from '../diagnostics.ts';
 import { optionError } from '../errors.ts';
 import type { Addresses, Endpoint } from './addresses.ts';
+
+/** node:tls, loaded by the first who wants it: it would be a good part of what importing the library costs. */
+const tlsOf = (): typeof tlsModule => getBuiltinModule('node:tls');
 
 /**
  * TLS options that were tried: their keys and versions can be used.
@@ -22,7 +26,7 @@ export function checkTls(option: string, tls: unknown): ConnectionOptions {
   if (options.secureContext !== undefined || Object.keys(options).length === 0) return options;
   try {
     // Made once, it serves every connection.
-    return { ...options, secureContext: createSecureContext(options) };
+    return { ...options, secureContext: tlsOf().createSecureContext(options) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw optionError(option, tls, `options that tls.connect can use (${why})`);
@@ -53,7 +57,7 @@ export function dial({ addresses, endpoint, port, tls, timeoutMs, settle }: Dial
   const socket =
     tls === null
       ? connectTcp({ ...plain, host: address, port })
-      : connectTls({ servername: peer.stableName, ...tls, host: address, port });
+      : tlsOf().connect({ servername: peer.stableName, ...tls, host: address, port });
   if (tls !== null) socket.setNoDelay(true).setKeepAlive(true, 60_000);
   // Whoever closes the library may rely on nothing being heard of it afterwards.
   const closed = new Promise((resolve) => socket.once('close', resolve));
