@@ -27,6 +27,19 @@ export interface Switchboard {
   forget(call: Call): void;
 }
 
+/** What a call keeps that did not go through at once. */
+interface Setback {
+  /** Since when it waits; `null` while what it waits for is its turn. */
+  since: number | null;
+  deadline: NodeJS.Timeout | undefined;
+  pause: NodeJS.Timeout | undefined;
+  failures: number;
+  refusals: number;
+  readonly tried: Set<string>;
+  lastError: Error | null;
+  lastAddress: string | null;
+}
+
 /** Strangers at so many addresses in a row: then the caller sees the refusal. */
 const maxRefusals = 5;
 
@@ -39,22 +52,15 @@ export class Call {
   readonly handler: Dispatcher.DispatchHandler;
   readonly #board: Switchboard;
   readonly #options: Dispatcher.DispatchOptions;
-  /** `null` before it first had to wait. */
-  #waitsSince: number | null = null;
-  #refusals = 0;
-  /** The attempt waits for its turn on a connection that is there. */
-  #isQueued = false;
-  #tried: Set<string> | null = null;
   #controller: CallController | null = null;
   #attempt: Attempt | null = null;
-  #failures = 0;
-  #lastError: Error | null = null;
-  #lastAddress: string | null = null;
+  /** `null` for a call that goes through at once: most do, and need not pay for it. */
+  #setback: Setback | null = null;
   #onBodyError: ((error: Error) => void) | null = null;
+  /** The attempt waits for its turn on a connection that is there. */
+  #isQueued = false;
   #isWaiting = false;
   #isEnded = false;
-  #deadline: NodeJS.Timeout | undefined;
-  #pause: NodeJS.Timeout | undefined;
 
   constructor(
     board: Switchboard,
@@ -97,7 +103,7 @@ export class Call {
     const board = this.#board;
     if (this.#isWaiting) {
       this.#isWaiting = false;
-      clearTimeout(this.#pause);
+      clearTimeout(this.#setback?.pause);
       board.unwait(this);
     }
     if (board.closed !== null) {
@@ -117,14 +123,15 @@ export class Call {
     }
     this.#isQueued = pool.isConnected;
     if (!this.#isQueued && !this.#armDeadline()) return;
-    this.#lastAddress = pool.endpoint.address;
+    if (this.#setback !== null) this.#setback.lastAddress = pool.endpoint.address;
     this.#attempt = isOlderStyle(this.handler) ? new LegacyAttempt(this, pool) : new ModernAttempt(this, pool);
     this.#attempt.dispatch(this.#options);
   }
 
   /** After a change of the belief: a call that pauses goes on only if there is a new place to go to. */
   reconsider(): void {
-    if (this.#pause !== undefined && this.#board.addresses.peek(this.route.target)?.address === this.#lastAddress)
+    const setback = this.#setback;
+    if (setback?.pause !== undefined && this.#board.addresses.peek(this.route.target)?.address === setback.lastAddress)
       return;
     this.next();
   }
@@ -134,15 +141,16 @@ export class Call {
     this.#attempt = null;
     const { addresses } = this.#board;
     // Only the first time: its turn on a connection that was there does not count, what it waits from now on does.
-    if (this.#isQueued && this.#failures === 0) this.#waitAnew();
-    this.#failures += 1;
-    this.#lastError = error;
-    const tried = (this.#tried ??= new Set());
-    tried.add(endpoint.address);
+    const setback = this.#setBack();
+    if (this.#isQueued && setback.failures === 0) this.#waitAnew();
+    setback.failures += 1;
+    setback.lastError = error;
+    setback.lastAddress = endpoint.address;
+    setback.tried.add(endpoint.address);
     addresses.failed(endpoint, error);
     if (this.#isEnded) return;
     const next = addresses.peek(this.route.target);
-    if (next !== null && !tried.has(next.address)) {
+    if (next !== null && !setback.tried.has(next.address)) {
       this.next();
       return;
     }
@@ -151,7 +159,7 @@ export class Call {
       this.#giveUp();
       return;
     }
-    this.#wait(retryDelay(this.#failures, Math.random()));
+    this.#wait(retryDelay(setback.failures, Math.random()));
   }
 
   /** Another pod refused the request. True if it will be sent again. */
@@ -161,9 +169,10 @@ export class Call {
     // The right pod, which refuses a name that the caller itself gave (a Host that was handed on): nobody's stranger.
     if (by === podName) return false;
     const message = `${by} answered at ${endpoint.address}, which was the address of ${podName}`;
-    this.#lastError = new PeerDiscoveryError('ERR_STRANGER', message, { podName, stableName });
-    this.#refusals += 1;
-    const canResend = isResendable(this.#options.body) && this.#refusals <= maxRefusals;
+    const setback = this.#setBack();
+    setback.lastError = new PeerDiscoveryError('ERR_STRANGER', message, { podName, stableName });
+    setback.refusals += 1;
+    const canResend = isResendable(this.#options.body) && setback.refusals <= maxRefusals;
     if (canResend) {
       this.#attempt = null;
       this.#waitAnew();
@@ -174,8 +183,11 @@ export class Call {
 
   /** The address is lost before anything was sent. */
   moved(): void {
-    this.#attempt?.leave();
-    this.#attempt = null;
+    if (this.#attempt !== null) {
+      this.#setBack().lastAddress = this.#attempt.pool.endpoint.address;
+      this.#attempt.leave();
+      this.#attempt = null;
+    }
     this.#waitAnew();
     this.next();
   }
@@ -212,8 +224,10 @@ export class Call {
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    if (this.#deadline !== undefined) clearTimeout(this.#deadline);
-    if (this.#pause !== undefined) clearTimeout(this.#pause);
+    if (this.#setback !== null) {
+      clearTimeout(this.#setback.deadline);
+      clearTimeout(this.#setback.pause);
+    }
     this.#board.forget(this);
     this.#attempt?.leave();
     this.#attempt = null;
@@ -224,9 +238,23 @@ export class Call {
     setImmediate(() => (body as NodeJS.ReadableStream).off('error', onBodyError));
   }
 
+  #setBack(): Setback {
+    this.#setback ??= {
+      since: null,
+      deadline: undefined,
+      pause: undefined,
+      failures: 0,
+      refusals: 0,
+      tried: new Set(),
+      lastError: null,
+      lastAddress: null,
+    };
+    return this.#setback;
+  }
+
   #wait(pauseMs?: number): void {
     if (!this.#armDeadline()) return;
-    this.#pause =
+    this.#setBack().pause =
       pauseMs === undefined
         ? undefined
         : setTimeout(() => {
@@ -238,21 +266,23 @@ export class Call {
 
   /** However long it was queued, or under way: from now on it waits for another address, or another connection. */
   #waitAnew(): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = undefined;
-    this.#waitsSince = performance.now();
+    const setback = this.#setBack();
+    clearTimeout(setback.deadline);
+    setback.deadline = undefined;
+    setback.since = performance.now();
   }
 
   /** False where the time is over already. */
   #armDeadline(): boolean {
-    this.#waitsSince ??= performance.now();
-    const left = this.#waitsSince + this.#board.waitMs - performance.now();
+    const setback = this.#setBack();
+    setback.since ??= performance.now();
+    const left = setback.since + this.#board.waitMs - performance.now();
     if (left <= 0) {
       this.#giveUp();
       return false;
     }
-    this.#deadline ??= setTimeout(() => {
-      this.#deadline = undefined;
+    setback.deadline ??= setTimeout(() => {
+      setback.deadline = undefined;
       // Meanwhile there may be a connection, which is busy: then it waits for its turn.
       if (this.#attempt?.pool.isConnected !== true) this.#giveUp();
     }, left);
@@ -264,13 +294,13 @@ export class Call {
     if (this.#attempt?.isSent === true) return;
     const { addresses } = this.#board;
     const { target } = this.route;
-    const elapsedMs = performance.now() - (this.#waitsSince ?? performance.now());
+    const { since, lastError: last, lastAddress } = this.#setBack();
+    const elapsedMs = performance.now() - (since ?? performance.now());
     const name = typeof target === 'object' ? target.podName : target;
-    const last = this.#lastError;
     if (last instanceof PeerDiscoveryError) this.fail(last);
-    else if (last === null && this.#lastAddress === null) this.fail(addresses.nowhere(target, elapsedMs));
+    else if (last === null && lastAddress === null) this.fail(addresses.nowhere(target, elapsedMs));
     else {
-      const cause = last ?? new Error(`${this.#lastAddress ?? 'its address'} has not answered yet`);
+      const cause = last ?? new Error(`${lastAddress ?? 'its address'} has not answered yet`);
       this.fail(addresses.source.timeoutError(`no connection to ${name}`, elapsedMs, target, cause));
     }
   }

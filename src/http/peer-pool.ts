@@ -136,7 +136,7 @@ export class PeerPool {
   }
 
   #look(): void {
-    if (this.#inFlight > 0 || this.#upgraded.size > 0) return;
+    if (this.#onIdle.size === 0 || this.#inFlight > 0 || this.#upgraded.size > 0) return;
     for (const resolve of this.#onIdle) resolve();
     this.#onIdle.clear();
   }
