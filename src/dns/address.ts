@@ -29,20 +29,17 @@ export function isLoopback(address: string): boolean {
 }
 
 /**
- * Whether a pod can have this address. No pod has one in 0.0.0.0/8, a link-local, multicast, broadcast or unspecified
+ * Whether a pod can have this address, in the text that {@link normaliseAddress} gives. No pod has one in 0.0.0.0/8, a link-local, multicast, broadcast or unspecified
  * one; loopback counts only where the caller knows better. 240.0.0.0/4 is legal: service meshes hand it out.
  *
- * @returns `false` also for what is no address
  * @see https://www.rfc-editor.org/rfc/rfc6890 (special-purpose addresses)
  */
 export function isPodAddress(address: string, options: { readonly allowLoopback: boolean }): boolean {
-  const normal = normaliseAddress(address);
-  if (normal === null) return false;
-  if (isNormalLoopback(normal)) return options.allowLoopback;
-  if (familyOf(normal) === 6) return normal !== '::' && !/^(?:fe[89ab]|ff)[0-9a-f]?[0-9a-f]:/.test(normal);
-  const first = parseInt(normal, 10);
-  if (first === 0 || normal.startsWith('169.254.')) return false;
-  return first < 224 || (first >= 240 && normal !== '255.255.255.255');
+  if (isNormalLoopback(address)) return options.allowLoopback;
+  if (familyOf(address) === 6) return address !== '::' && !/^(?:fe[89ab]|ff)[0-9a-f]?[0-9a-f]:/.test(address);
+  const first = parseInt(address, 10);
+  if (first === 0 || address.startsWith('169.254.')) return false;
+  return first < 224 || (first >= 240 && address !== '255.255.255.255');
 }
 
 /**

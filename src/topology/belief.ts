@@ -173,6 +173,8 @@ const unknownFamily: FamilyBelief = {
   without: null,
 };
 const none: ReadonlyMap<number, Cause> = new Map();
+const nothing: readonly string[] = [];
+const nobody: ReadonlyMap<string, readonly number[]> = new Map();
 
 /** The belief before the first answer: self, where there is one, and nobody else. */
 export function initialBelief(
@@ -387,7 +389,7 @@ interface Claimant {
   readonly ordinal: number;
   readonly family: FamilyBelief;
   readonly shown: readonly string[];
-  readonly left: Set<string>;
+  left: readonly string[];
 }
 
 /** Sets the ports in `peers`. */
@@ -441,11 +443,9 @@ function takeAddresses(
         set(peer, family, withoutFamily(belief, now, windows), 'answer');
       } else {
         // A family that was shown is there, even where every address of it is struck.
-        const left = seen.addresses.filter(
-          (address) =>
-            !belief.barred.has(address) &&
-            !(self !== null && address === ownAddress && sharesEndpoint(peers, ordinal, self.ordinal, address)),
-        );
+        const isFree = (address: string): boolean =>
+          !belief.barred.has(address) &&
+          !(self !== null && address === ownAddress && sharesEndpoint(peers, ordinal, self.ordinal, address));
         claimants.set(ordinal, {
           ordinal,
           // An address belongs to a peer with its port: at another port it is claimed anew.
@@ -454,12 +454,14 @@ function takeAddresses(
               ? { ...belief, without: null, current: isElsewhere ? null : current }
               : belief,
           shown: seen.addresses,
-          left: new Set(left),
+          left: seen.addresses.every(isFree) ? seen.addresses : seen.addresses.filter(isFree),
         });
       }
     }
 
-    const holders = holdersOf(peers, claimants, family);
+    // Where everybody stays, as in nearly every answer, nobody takes an address from whoever holds it.
+    const isQuiet = [...claimants.values()].every((one) => choice(one, now) === one.family.current);
+    const holders = isQuiet ? nobody : holdersOf(peers, claimants, family);
     strikeWorseClaims(peers, holders, claimants, family, now);
     for (const claimant of claimants.values()) {
       const peer = peers.get(claimant.ordinal);
@@ -479,7 +481,7 @@ function takeAddresses(
         // It may have another one by now, or have lost it to an earlier claimant.
         if (holder?.families[family].current !== address) continue;
         if (!sharesEndpoint(peers, claimant.ordinal, ordinal, address)) continue;
-        if (claimants.get(ordinal)?.left.has(address) === true) continue;
+        if (claimants.get(ordinal)?.left.includes(address) === true) continue;
         set(holder, family, emptied(holder.families[family], now), 'claim');
       }
     }
@@ -522,13 +524,13 @@ function strikeWorseClaims(
       const better = (holders.get(address) ?? []).some((ordinal) => {
         if (ordinal === claimant.ordinal || !sharesEndpoint(peers, claimant.ordinal, ordinal, address)) return false;
         const holder = claimants.get(ordinal);
-        if (holder !== undefined && holder.left.has(address)) return choice(holder, now) === address;
+        if (holder?.left.includes(address) === true) return choice(holder, now) === address;
         const leaves = holder !== undefined && choice(holder, now) !== address;
         const lately = now - (peers.get(ordinal)?.families[family].shownAt ?? -Infinity) < Limits.claimMs;
         return !leaves && lately && claimant.family.retired.has(address);
       });
       if (!better) continue;
-      claimant.left.delete(address);
+      claimant.left = claimant.left.filter((other) => other !== address);
       again = true;
     }
   }
@@ -538,12 +540,12 @@ function strikeWorseClaims(
 function choice({ family, left }: Claimant, now: number): string | null {
   const { current, retired, doubtEndsAt } = family;
   // What nearly every answer says.
-  if (current !== null && left.size === 1 && left.has(current)) return current;
-  const fresh = lowest([...left].filter((address) => address !== current && !retired.has(address)));
+  if (current !== null && left.length === 1 && left[0] === current) return current;
+  const fresh = lowest(left.filter((address) => address !== current && !retired.has(address)));
   if (fresh !== undefined) return fresh;
-  if (current === null) return lowest([...left]) ?? null;
-  if (left.has(current)) return current;
-  const rumoured = lowest([...left]);
+  if (current === null) return lowest(left) ?? null;
+  if (left.includes(current)) return current;
+  const rumoured = lowest(left);
   return rumoured !== undefined && doubtEndsAt !== null && now >= doubtEndsAt ? rumoured : current;
 }
 
@@ -552,18 +554,28 @@ function taken(claimant: Claimant, now: number): FamilyBelief {
   const { left, shown } = claimant;
   const family = withShown(claimant.family, shown, now);
   const address = choice(claimant, now);
-  const beside = [...left].filter((other) => other !== address);
+  const beside = left.length === 1 && left[0] === address ? nothing : left.filter((other) => other !== address);
   if (address !== family.current && address !== null) {
     // What was shown beside the chosen one is no news later: a peer with two addresses must not change sides.
     return moved(family, address, beside, now);
   }
-  if (address !== null && left.has(address)) return { ...family, shownAt: now, doubtEndsAt: null, beside };
-  if (left.size === 0) return shown.length === 0 ? family : { ...family, beside: [] };
+  if (address !== null && left.includes(address)) return shownAgain(family, beside, now);
+  if (left.length === 0) return shown.length === 0 ? family : { ...family, beside: [] };
   return { ...family, beside: [], doubtEndsAt: family.doubtEndsAt ?? now + Limits.holdMs };
+}
+
+/** Written out: this is made for every peer with every answer, and spreading costs twenty times as much on Node.js 20. */
+function shownAgain(
+  { current, retired, barred, without }: FamilyBelief,
+  beside: readonly string[],
+  now: number,
+): FamilyBelief {
+  return { current, shownAt: now, retired, doubtEndsAt: null, beside, barred, without };
 }
 
 /** Retired addresses that are shown all the same are not forgotten yet. */
 function withShown(family: FamilyBelief, shown: readonly string[], now: number): FamilyBelief {
+  if (family.retired.size === 0) return family;
   const again = shown.filter((address) => family.retired.has(address));
   if (again.length === 0) return family;
   return { ...family, retired: new Map([...family.retired, ...again.map((address) => [address, now] as const)]) };
@@ -618,6 +630,15 @@ function contests(
   claimants: ReadonlyMap<number, Claimant>,
   family: Family,
 ): Contest[] {
+  const once = new Set<string>();
+  let isTwice = false;
+  for (const { shown } of claimants.values()) {
+    for (const address of shown) {
+      if (once.has(address)) isTwice = true;
+      else once.add(address);
+    }
+  }
+  if (!isTwice) return [];
   const claims = new Map<string, number[]>();
   for (const { ordinal, shown } of claimants.values()) for (const address of shown) enter(claims, address, ordinal);
   return [...claims]
@@ -705,8 +726,10 @@ function nextFreshness(before: FreshnessBelief, answer: Answer, now: number): Fr
 }
 
 function withFamily(peer: PeerBelief, family: Family, next: FamilyBelief): PeerBelief {
-  const { families } = peer;
-  return { ...peer, families: family === 4 ? { 4: next, 6: families[6] } : { 4: families[4], 6: next } };
+  const { ordinal, presence, port, absence, seen } = peer;
+  const families = family === 4 ? { 4: next, 6: peer.families[6] } : { 4: peer.families[4], 6: next };
+  // Written out, as in `shownAgain`.
+  return { ordinal, presence, port, absence, seen, families };
 }
 
 function newPeer(ordinal: number, port: number | null): PeerBelief {

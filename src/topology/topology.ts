@@ -89,9 +89,10 @@ export function topologyOf(
   isTransition: boolean,
 ): Topology {
   const peers = [...belief.peers.values()].map((peer) => {
-    const next = peerOf(peer, belief.self?.ordinal ?? null, designation, names);
     const before = previous?.peer(peer.ordinal);
-    return before !== undefined && samePeer(before, next) ? before : frozen(next);
+    return before !== undefined && isStill(before, peer, designation, names)
+      ? before
+      : peerOf(peer, belief.self?.ordinal ?? null, designation, names);
   });
   if (
     previous !== null &&
@@ -104,17 +105,6 @@ export function topologyOf(
     return previous;
   }
   return new Snapshot(previous === null ? 0 : previous.version + 1, peers, Object.freeze({ ...designation }));
-}
-
-/** Whether two peers are alike in everything a caller can see. */
-export function samePeer(one: Peer, two: Peer): boolean {
-  return (
-    one.podName === two.podName &&
-    one.role === two.role &&
-    one.port === two.port &&
-    one.presence === two.presence &&
-    sameAddresses(one, two)
-  );
 }
 
 /** Whether two peers are at the same addresses. */
@@ -152,28 +142,35 @@ class Snapshot implements Topology {
   }
 }
 
+/** Whether the peer would look as before: answered without making it, since it nearly always does. */
+function isStill(before: Peer, peer: PeerBelief, designation: Designation, names: SetNames): boolean {
+  const [four, six] = [peer.families[4].current, peer.families[6].current];
+  return (
+    before.presence === peer.presence &&
+    before.port === (names.port ?? peer.port) &&
+    before.addresses[0]?.address === (four ?? six ?? undefined) &&
+    before.addresses[1]?.address === (four === null ? undefined : (six ?? undefined)) &&
+    before.role === roleOf(before.podName, peer.presence, designation)
+  );
+}
+
 function peerOf(peer: PeerBelief, selfOrdinal: number | null, designation: Designation, names: SetNames): Peer {
   const podName = `${names.statefulSet}-${peer.ordinal}`;
   const addresses: PeerAddress[] = [];
   for (const family of [4, 6] as const) {
     const { current } = peer.families[family];
-    if (current !== null) addresses.push({ address: current, family });
+    if (current !== null) addresses.push(Object.freeze({ address: current, family }));
   }
-  return {
+  return Object.freeze({
     podName,
     ordinal: peer.ordinal,
     stableName: `${podName}.${names.serviceName}`,
     role: roleOf(podName, peer.presence, designation),
-    addresses,
+    addresses: Object.freeze(addresses),
     port: names.port ?? peer.port,
     presence: peer.presence,
     isSelf: peer.ordinal === selfOrdinal,
-  };
-}
-
-function frozen(peer: Peer): Peer {
-  for (const address of Object.freeze(peer.addresses)) Object.freeze(address);
-  return Object.freeze(peer);
+  });
 }
 
 function roleOf(podName: string, presence: Presence, designation: Designation): Role {

@@ -176,26 +176,30 @@ export function isDashedAddress(target: string): boolean {
   return normaliseAddress(label.replaceAll('-', '.')) !== null || normaliseAddress(label.replaceAll('-', ':')) !== null;
 }
 
-/** Addresses by name and family. IPv4-mapped is IPv4, before any rule. */
+/** Addresses by name and family. IPv4-mapped is IPv4, before any rule; an A record has its address in the one text. */
 function glueOf(additionals: readonly ResourceRecord[]): Map<string, Record<Family, string[]>> {
   const glue = new Map<string, Record<Family, string[]>>();
   for (const record of additionals) {
     if (record.type !== 'A' && record.type !== 'AAAA') continue;
     let ofName = glue.get(record.name);
     if (ofName === undefined) glue.set(record.name, (ofName = { 4: [], 6: [] }));
-    const address = normaliseAddress(record.address);
+    const address = record.type === 'A' ? record.address : normaliseAddress(record.address);
     if (address !== null) ofName[familyOf(address)].push(address);
   }
   return glue;
 }
 
+const unknown: FamilySighting = { kind: 'unknown' };
+const none: FamilySighting = { kind: 'none' };
+
 /** What the glue of one family says; `undefined` where the name has no glue at all. */
 function glueSighting(all: readonly string[] | undefined, scope: Scope, refused: string[]): FamilySighting {
-  if (all === undefined) return { kind: 'unknown' };
-  if (all.length === 0) return { kind: 'none' };
+  if (all === undefined) return unknown;
+  if (all.length === 0) return none;
+  if (all.every((address) => isPodAddress(address, scope))) return { kind: 'shown', addresses: all };
   const addresses = all.filter((address) => isPodAddress(address, scope));
-  if (addresses.length < all.length) refused.push(...all.filter((address) => !addresses.includes(address)));
-  return addresses.length > 0 ? { kind: 'shown', addresses } : { kind: 'unknown' };
+  refused.push(...all.filter((address) => !addresses.includes(address)));
+  return addresses.length > 0 ? { kind: 'shown', addresses } : unknown;
 }
 
 function familyReading(outcome: Outcome, scope: Scope): FamilyReading {

@@ -63,13 +63,18 @@ describe('An address has one text', () => {
 });
 
 describe('An address that no pod can have is refused', () => {
+  const canBePods = (text: string, options: { allowLoopback: boolean }): boolean => {
+    const address = normaliseAddress(text);
+    return address !== null && isPodAddress(address, options);
+  };
+
   const refused = [
     ...['0.0.0.0', '0.1.2.3', '169.254.0.1', '169.254.255.255', '224.0.0.1', '239.255.255.255', '255.255.255.255'],
     ...['::', 'fe80::1', 'febf:ffff::1', 'ff00::', 'ff02::1', '::ffff:0.0.0.0', '::ffff:169.254.1.1', 'nonsense'],
   ];
   for (const address of refused) {
     it(`${address} is no pod's`, () => {
-      assert.equal(isPodAddress(address, { allowLoopback: true }), false);
+      assert.equal(canBePods(address, { allowLoopback: true }), false);
     });
   }
 
@@ -79,15 +84,15 @@ describe('An address that no pod can have is refused', () => {
   ];
   for (const address of allowed) {
     it(`${address} can be one`, () => {
-      assert.equal(isPodAddress(address, { allowLoopback: false }), true);
+      assert.equal(canBePods(address, { allowLoopback: false }), true);
     });
   }
 
   for (const address of ['127.0.0.1', '127.255.255.255', '::1', '::ffff:127.0.0.1']) {
     it(`loopback ${address} only where it is allowed`, () => {
       assert.equal(isLoopback(address), true);
-      assert.equal(isPodAddress(address, { allowLoopback: false }), false);
-      assert.equal(isPodAddress(address, { allowLoopback: true }), true);
+      assert.equal(canBePods(address, { allowLoopback: false }), false);
+      assert.equal(canBePods(address, { allowLoopback: true }), true);
     });
   }
 
