@@ -2,7 +2,7 @@ import type { IdentityOptions } from './identity/settings.ts';
 import type { Section } from './option-checks.ts';
 import { asObject, fail, integer, maxTimerMs, optionalSignal, patience } from './option-checks.ts';
 import type { PrimaryPolicy } from './topology/primary.ts';
-import { fixedPrimary } from './topology/primary.ts';
+import { fixedPrimary, lowestOrdinal } from './topology/primary.ts';
 
 /** What members and observers share. Every option has a default or is derived; a mistake is thrown at construction. */
 export interface SharedOptions {
@@ -230,6 +230,10 @@ function checkedPolicy(primary: unknown, expectedPods: number | null): PrimaryPo
   if (primary === false) return false;
   if (typeof primary !== 'function') {
     fail('primary', primary, 'fixedPrimary(), lowestOrdinal({ quorum }), a function of a policy view, or false');
+  }
+  // A factory in place of what it makes would designate nobody, and say so only when somebody asks why.
+  if (primary === fixedPrimary || primary === lowestOrdinal) {
+    fail('primary', primary, `${primary.name}(): the policy that it makes, not ${primary.name} itself`);
   }
   const policy = primary as PrimaryPolicy;
   const wrong = policy.check?.({ expectedPods }) ?? null;

@@ -146,6 +146,7 @@ const mistakes: Readonly<Record<string, Mistake>> = {
 
   'Policies: a name in place of a policy': option({ primary: 'web-0' }),
   'Policies: a quorum that is none': () => lowestOrdinal({ quorum: 0 }),
+  'Policies: lowestOrdinal in place of lowestOrdinal()': option({ primary: lowestOrdinal as never }),
   'Policies: lowestOrdinal without anything to take a majority of': option({ primary: lowestOrdinal() }),
 
   'Identity: a pod of a Deployment': on('api-7d4b9c6f5-x2k9z', {}),
@@ -342,10 +343,6 @@ const mistakes: Readonly<Record<string, Mistake>> = {
         throw new Error('no idea');
       },
     },
-    wait: primary,
-  }),
-  'Time is up: a primary, from a policy that was not called': waiter({
-    options: { primary: lowestOrdinal as never },
     wait: primary,
   }),
   'Time is up: a primary, from a policy that is asynchronous': waiter({
