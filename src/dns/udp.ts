@@ -19,11 +19,13 @@ export function askOverUdp({ address, port }: ServerAddress, question: OpenQuest
     // Between bind and connect the socket takes anybody's datagrams.
     if (source.port === port && normaliseAddress(source.address) === expected) question.offer(packet);
   });
-  socket.connect(port, address, () => {
+  // Not as a callback of connect(), which would be called with an error as well, and send on a socket that leads nowhere.
+  socket.once('connect', () => {
     socket.send(question.query, (error) => {
       if (error !== null) question.fail(error);
     });
   });
+  socket.connect(port, address);
   return () => {
     socket.close();
   };

@@ -136,6 +136,12 @@ describe('The network transport', () => {
       });
     });
 
+    it('4. a server that no route leads to is a failure of the question, and of nothing else', async () => {
+      // The system refuses to connect to the broadcast address, as it does with any address once the network is gone.
+      const server = { address: '255.255.255.255', port: 53 };
+      await assert.rejects(transport.udp(server, text('lost'), anything, never), { syscall: 'connect' });
+    });
+
     it('gives up a silent server when its signal aborts, with the reason', async () => {
       const controller = new AbortController();
       const server = await udpServer(() => {
