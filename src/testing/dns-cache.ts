@@ -10,7 +10,7 @@ export interface CacheSettings {
 
 /**
  * CoreDNS's `cache` plugin: keeps an answer for its TTL, at least 5 s and at most what the settings say, and shows
- * every record with what is left of that time. Time is `performance.now()`.
+ * every record with what is left of that time, whole seconds, the last of which is 1. Time is `performance.now()`.
  *
  * Answers are kept before they are cut to size, so no truncated one is. A and AAAA of one name expire apart.
  *
@@ -30,10 +30,10 @@ export class DnsCache {
     const key = `${question.name} ${question.type}`;
     const entry = this.#entries.get(key);
     if (entry !== undefined && entry.expiresAt > now) {
-      return withTtl(entry.answer, Math.floor((entry.expiresAt - now) / 1_000));
+      return withTtl(entry.answer, Math.ceil((entry.expiresAt - now) / 1_000));
     }
     const answer = resolve();
-    const seconds = this.#secondsFor(answer);
+    const seconds = this.#secondsFor(question, answer);
     if (seconds === null) return answer;
     this.#entries.set(key, { answer, expiresAt: now + seconds * 1_000 });
     return withTtl(answer, seconds);
@@ -44,9 +44,10 @@ export class DnsCache {
     this.#entries.clear();
   }
 
-  /** `null` for what is not kept: everything that is neither an answer nor a denial. */
-  #secondsFor(answer: ZoneAnswer): number | null {
+  /** `null` for what is not kept: everything that is neither an answer nor a denial, as a CNAME that leads nowhere. */
+  #secondsFor({ type }: AskedQuestion, answer: ZoneAnswer): number | null {
     if (answer.rcode !== Rcode.NOERROR && answer.rcode !== Rcode.NXDOMAIN) return null;
+    if (answer.answers.length > 0 && !answer.answers.some((record) => record.type === type)) return null;
     const isDenial = answer.rcode === Rcode.NXDOMAIN || answer.answers.length === 0;
     const cap = isDenial ? this.#settings.denialSeconds : this.#settings.successSeconds;
     const ttls = [...answer.answers, ...answer.authorities, ...answer.additionals].map((record) =>

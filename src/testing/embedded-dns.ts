@@ -40,6 +40,8 @@ export interface ReplicaSettings {
 export interface EmbeddedDnsOptions extends Partial<ZoneSettings> {
   /** Default: one, up to date and without a cache. */
   readonly replicas?: readonly ReplicaSettings[];
+  /** CoreDNS's `loadbalance`: addresses change places at random. Default true, as in every usual Corefile. */
+  readonly loadBalance?: boolean;
   /** Which replica gets the next UDP question or TCP connection. Default `round-robin`. */
   readonly balance?: 'round-robin' | 'random';
   /** Makes chance repeatable. */
@@ -67,6 +69,7 @@ export interface EmbeddedDnsEvents {
 export class EmbeddedDns extends GuardedEmitter<EmbeddedDnsEvents> {
   readonly #history: ClusterHistory;
   readonly #zone: ZoneSettings;
+  readonly #loadBalance: boolean;
   readonly #balance: 'round-robin' | 'random';
   readonly #random: () => number;
   readonly #faults: DnsFaults;
@@ -84,6 +87,7 @@ export class EmbeddedDns extends GuardedEmitter<EmbeddedDnsEvents> {
       outside: options.outside ?? 'refused',
       serverAddresses: options.serverAddresses ?? ['10.96.0.10'],
     };
+    this.#loadBalance = options.loadBalance ?? true;
     this.#balance = options.balance ?? 'round-robin';
     this.#random = options.seed === undefined ? Math.random : seededRandom(options.seed);
     this.#faults = new DnsFaults(this.#random);
@@ -231,8 +235,9 @@ export class EmbeddedDns extends GuardedEmitter<EmbeddedDnsEvents> {
     if (message.opcode !== 0) return { refusal: encodeMessage(errorMessage(message.id, Rcode.NOTIMP)) };
     if (message.questions.length !== 1) return { refusal: encodeMessage(errorMessage(message.id, Rcode.FORMERR)) };
     if (message.edns !== null && message.edns.version !== 0) {
-      const { id, questions, edns } = message;
-      const badVersion = { ...errorMessage(id, Rcode.BADVERS), questions, edns: { ...edns, version: 0 } };
+      const { id, questions, recursionDesired } = message;
+      const edns = { udpPayloadSize: 0, version: 0 };
+      const badVersion = { ...errorMessage(id, Rcode.BADVERS), questions, recursionDesired, edns };
       return { refusal: encodeMessage(badVersion) };
     }
     return message;
@@ -244,7 +249,8 @@ export class EmbeddedDns extends GuardedEmitter<EmbeddedDnsEvents> {
     const replica = this.#replica(question.replica);
     const { state } = replica;
     const fromZone = (): ZoneAnswer => answerQuestion(state, question, this.#zone);
-    const answer = shuffleAddresses(replica.cache?.answer(question, fromZone) ?? fromZone(), this.#random);
+    const kept = replica.cache?.answer(question, fromZone) ?? fromZone();
+    const answer = this.#loadBalance ? shuffleAddresses(kept, this.#random) : kept;
     const isDenied = effects.some(({ kind }) => kind === 'nxdomain') && answer.answers.length > 0;
     return isDenied ? negativeAnswer(Rcode.NXDOMAIN, state, this.#zone) : answer;
   }
@@ -280,7 +286,8 @@ export class EmbeddedDns extends GuardedEmitter<EmbeddedDnsEvents> {
       ...answer,
       isResponse: true,
       truncated: cut !== undefined,
-      edns: asked.edns && { version: 0, udpPayloadSize: responseLimit(asked, question.transport) },
+      // CoreDNS sends the query's own OPT back (request/request.go, `SizeAndDo`).
+      edns: asked.edns && { ...asked.edns, version: 0 },
       ...(cut !== undefined && { answers: answer.answers.slice(0, cut.answersKept), authorities: [], additionals: [] }),
     };
     const maxBytes = responseLimit(asked, question.transport);

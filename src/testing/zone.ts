@@ -1,6 +1,7 @@
 // CoreDNS's `kubernetes` plugin as a pure function: objects of a cluster and a question in, an answer out. What it
-// says follows plugin/kubernetes/{kubernetes,parse,handler,reverse,ns}.go and plugin/backend_lookup.go of CoreDNS 1.14,
-// down to its quirks; https://github.com/kubernetes/dns/blob/master/docs/specification.md says what it should be.
+// says follows plugin/kubernetes/{kubernetes,parse,handler,reverse,ns}.go and plugin/backend_lookup.go of CoreDNS 1.15,
+// down to its quirks, and is held against the real one by test/containers/differential.test.ts;
+// https://github.com/kubernetes/dns/blob/master/docs/specification.md says what it should be.
 
 import { isIP } from 'node:net';
 import { formatIpv6, normaliseAddress } from '../dns/address.ts';
@@ -38,20 +39,22 @@ export type AskedQuestion = Message['questions'][number];
  * Addresses are in the order of the objects: see {@link shuffleAddresses} for what comes after.
  */
 export function answerQuestion(state: ClusterState, question: AskedQuestion, settings: ZoneSettings): ZoneAnswer {
-  const zone = new Zone(state, settings);
-  if (isWithin(question.name, settings.clusterDomain)) return zone.answer(question);
-  const ip = question.type === 'PTR' ? addressOfReverseName(question.name) : null;
-  const names = ip === null ? [] : zone.namesOf(ip);
+  const zone = [settings.clusterDomain, ...reverseZones].find((one) => isWithin(question.name, one));
+  const outside = settings.outside === 'refused' ? refusal : rootAnswer;
+  if (zone === undefined) return outside;
+  const answer = new Zone(state, settings, zone).answer(question);
   // A reverse name of nobody's falls through, as kubeadm's Corefile has it, and is then outside.
-  if (names.length === 0) return settings.outside === 'refused' ? refusal : rootAnswer;
-  return zone.found(
-    names.map((target) => ({ name: question.name, ttlSeconds: settings.ttlSeconds, type: 'PTR', target })),
-  );
+  return zone !== settings.clusterDomain && answer.rcode === Rcode.NXDOMAIN ? outside : answer;
 }
 
 /** NXDOMAIN (or `NOERROR`: no record of that type) with the zone's SOA. */
-export function negativeAnswer(rcode: number, state: ClusterState, settings: ZoneSettings): ZoneAnswer {
-  return { ...refusal, rcode, authoritative: true, authorities: [soaOf(state, settings)] };
+export function negativeAnswer(
+  rcode: number,
+  state: ClusterState,
+  settings: ZoneSettings,
+  zone: string = settings.clusterDomain,
+): ZoneAnswer {
+  return { ...refusal, rcode, authoritative: true, authorities: [soaOf(state, settings, zone)] };
 }
 
 /**
@@ -74,6 +77,9 @@ export function shuffleAddresses(answer: ZoneAnswer, random: () => number): Zone
   };
   return { ...answer, answers: shuffled(answer.answers), additionals: shuffled(answer.additionals) };
 }
+
+/** The plugin answers for these as well: `kubernetes cluster.local in-addr.arpa ip6.arpa`. */
+const reverseZones = ['in-addr.arpa', 'ip6.arpa'];
 
 const refusal: ZoneAnswer = {
   rcode: Rcode.REFUSED,
@@ -119,10 +125,10 @@ class Zone {
   readonly #settings: ZoneSettings;
   readonly #domain: string;
 
-  constructor(state: ClusterState, settings: ZoneSettings) {
+  constructor(state: ClusterState, settings: ZoneSettings, domain: string) {
     this.#state = state;
     this.#settings = settings;
-    this.#domain = settings.clusterDomain;
+    this.#domain = domain;
   }
 
   answer({ name, type }: AskedQuestion): ZoneAnswer {
@@ -133,37 +139,55 @@ class Zone {
       case 'SRV':
         return this.#srv(name);
       case 'TXT':
-        return name === `dns-version.${this.#domain}`
-          ? this.found([{ name, ttlSeconds: 28_800, type, strings: ['1.1.0'] }])
-          : // The plugin looks no further: also where there is no such name.
-            this.#negative(Rcode.NOERROR);
+        if (name === `dns-version.${this.#domain}`) {
+          return this.#found([{ name, ttlSeconds: 28_800, type, strings: ['1.1.0'] }]);
+        }
+        // Names without an address, as the zone and its namespaces, do not exist here.
+        return this.#negative((this.#backends(name) ?? []).length > 0 ? Rcode.NOERROR : Rcode.NXDOMAIN);
+      case 'PTR':
+        return this.#names(name);
       case 'CNAME': {
         const first = this.#backends(name)?.[0];
         return first === undefined || isIP(first.host) !== 0
           ? this.#absent(name)
-          : this.found([{ name, ttlSeconds: this.#settings.ttlSeconds, type, target: first.host }]);
+          : this.#found([{ name, ttlSeconds: this.#settings.ttlSeconds, type, target: first.host }]);
       }
       case 'NS':
         return name === this.#domain ? this.#ns() : this.#absent(name);
       case 'SOA':
-        return name === this.#domain ? this.found([soaOf(this.#state, this.#settings)]) : this.#absent(name);
+        // The plugin looks no further: also where there is no such name.
+        return name === this.#domain
+          ? this.#found([soaOf(this.#state, this.#settings, this.#domain)])
+          : this.#negative(Rcode.NOERROR);
       default:
         return this.#absent(name);
     }
   }
 
-  found(answers: readonly ResourceRecord[], additionals: readonly ResourceRecord[] = []): ZoneAnswer {
+  #found(answers: readonly ResourceRecord[], additionals: readonly ResourceRecord[] = []): ZoneAnswer {
     return { ...refusal, rcode: Rcode.NOERROR, authoritative: true, answers, additionals };
   }
 
+  #names(name: string): ZoneAnswer {
+    const ip = addressOfReverseName(name);
+    if (ip === null) return this.#negative(this.#backends(name) === null ? Rcode.NXDOMAIN : Rcode.NOERROR);
+    const targets = new Set(this.#namesOf(ip));
+    if (targets.size === 0) return this.#negative(Rcode.NXDOMAIN);
+    const { ttlSeconds } = this.#settings;
+    return this.#found([...targets].map((target) => ({ name, ttlSeconds, type: 'PTR', target })));
+  }
+
   /** The names that PTR gives an address: the Service's for a cluster IP, else one for each Service that selects the pod. */
-  namesOf(ip: string): string[] {
+  #namesOf(ip: string): string[] {
     const services = this.#state.services.filter(({ clusterIPs }) => clusterIPs.includes(ip));
     if (services[0] !== undefined) return [this.#serviceName(services[0])];
+    const { clusterDomain } = this.#settings;
     return this.#state.endpointSlices.flatMap((slice) =>
       slice.endpoints
         .filter((endpoint) => isPublished(endpoint) && endpoint.addresses.includes(ip))
-        .map((endpoint) => `${endpointName(endpoint, ip)}.${slice.serviceName}.${slice.namespace}.svc.${this.#domain}`),
+        .map(
+          (endpoint) => `${endpointName(endpoint, ip)}.${slice.serviceName}.${slice.namespace}.svc.${clusterDomain}`,
+        ),
     );
   }
 
@@ -198,7 +222,7 @@ class Zone {
   }
 
   #srv(name: string): ZoneAnswer {
-    const backends = this.#backends(name);
+    const backends = name === nsName(this.#domain) ? [] : this.#backends(name);
     if (backends === null) return this.#negative(Rcode.NXDOMAIN);
     // "SRV for external services is not yet implemented".
     const internal = backends.filter(({ host }) => isIP(host) !== 0);
@@ -231,11 +255,11 @@ class Zone {
   }
 
   #foundOrNodata(answers: readonly ResourceRecord[], additionals: readonly ResourceRecord[] = []): ZoneAnswer {
-    return answers.length === 0 ? this.#negative(Rcode.NOERROR) : this.found(answers, additionals);
+    return answers.length === 0 ? this.#negative(Rcode.NOERROR) : this.#found(answers, additionals);
   }
 
   #negative(rcode: number): ZoneAnswer {
-    return negativeAnswer(rcode, this.#state, this.#settings);
+    return negativeAnswer(rcode, this.#state, this.#settings, this.#domain);
   }
 
   #address(name: string, address: string): AddressRecord {
@@ -243,12 +267,13 @@ class Zone {
   }
 
   #serviceName({ name, namespace }: ServiceObject): string {
-    return `${name}.${namespace}.svc.${this.#domain}`;
+    return `${name}.${namespace}.svc.${this.#settings.clusterDomain}`;
   }
 
   /** What a name within the zone stands for; `[]` for one that exists and has no records, `null` for one that does not. */
   #backends(name: string): readonly Backend[] | null {
     if (name === this.#domain) return [];
+    if (this.#domain !== this.#settings.clusterDomain) return null;
     const labels = name.slice(0, -this.#domain.length - 1).split('.');
     const kind = labels.pop();
     if (kind !== 'svc' && kind !== 'pod') return null;
@@ -311,7 +336,7 @@ class Zone {
     if (this.#settings.pods === 'disabled') return null;
     const isDotted = /^[^-]+(?:-[^-]+){3}$/.test(label);
     const host = normaliseAddress(label.replaceAll('-', isDotted ? '.' : ':'));
-    return host === null ? null : [{ host, port: null, target: name }];
+    return host === null ? null : [{ host, port: 0, target: name }];
   }
 }
 
@@ -339,13 +364,13 @@ function nsName(domain: string): string {
 }
 
 /** plugin/backend_lookup.go, `SOA`. */
-function soaOf(state: ClusterState, { clusterDomain, ttlSeconds }: ZoneSettings): SoaRecord {
+function soaOf(state: ClusterState, { ttlSeconds }: ZoneSettings, zone: string): SoaRecord {
   return {
-    name: clusterDomain,
+    name: zone,
     ttlSeconds: Math.min(ttlSeconds, 300),
     type: 'SOA',
-    mname: nsName(clusterDomain),
-    rname: `hostmaster.${clusterDomain}`,
+    mname: nsName(zone),
+    rname: `hostmaster.${zone}`,
     serial: state.resourceVersion,
     refresh: 7_200,
     retry: 1_800,

@@ -75,10 +75,23 @@ describe('the embedded DNS', () => {
     assert.deepEqual(answer.questions, [{ name: web0, type: 'A' }]);
   });
 
-  it('sends OPT to those who sent one', () => {
+  it('sends OPT to those who sent one, as they sent it', () => {
     const { dns } = setUp();
     assert.equal(ask(dns, 'A', web0)?.edns, null);
-    assert.deepEqual(ask(dns, 'A', web0, { udpPayloadSize: 1_232 })?.edns, { udpPayloadSize: 1_232, version: 0 });
+    for (const transport of ['udp', 'tcp'] as const) {
+      for (const udpPayloadSize of [100, 1_232]) {
+        assert.deepEqual(ask(dns, 'A', web0, { transport, udpPayloadSize })?.edns, { udpPayloadSize, version: 0 });
+      }
+    }
+  });
+
+  it('leaves addresses in order where no loadbalance stands in the Corefile', () => {
+    const orders = (options: EmbeddedDnsOptions): number => {
+      const dns = new EmbeddedDns(new ClusterHistory(cluster(5)), options);
+      return new Set(Array.from({ length: 20 }, () => look(dns, 'A', service))).size;
+    };
+    assert.equal(orders({ loadBalance: false }), 1);
+    assert.ok(orders({ seed: 1 }) > 1);
   });
 
   it('gives the question back as it was written', () => {
@@ -295,8 +308,10 @@ describe('the embedded DNS', () => {
       history.record(cluster(1, 7));
       clock.tick(10_500);
       assert.equal(look(dns), 'A 10.0.0.1');
-      assert.equal(ttl(), 19);
-      clock.tick(19_500);
+      assert.equal(ttl(), 20, 'of a second that has begun all is left');
+      clock.tick(19_499);
+      assert.equal(ttl(), 1);
+      clock.tick(1);
       assert.equal(look(dns), 'A 10.0.7.1');
     });
 
@@ -323,6 +338,24 @@ describe('the embedded DNS', () => {
       assert.equal(look(dns), 'A 10.0.0.1');
       clock.tick(1);
       assert.equal(look(dns), 'A 10.0.7.1');
+    });
+
+    it('but not for a CNAME that leads outside: no SOA tells for how long nobody answers there', () => {
+      const { dns, history } = setUp({ replicas: [{ cache: 30 }] });
+      const outside = (externalName: string): ClusterState => {
+        const alias = { name: 'alias', namespace: 'default', type: 'ExternalName', clusterIPs: [], ports: [] } as const;
+        return { ...cluster(1), services: [{ ...alias, externalName }] };
+      };
+      const target = (type: QuestionType): unknown => {
+        const [record] = ask(dns, type, 'alias.default.svc.cluster.local')?.answers ?? [];
+        return record?.type === 'CNAME' ? record.target : null;
+      };
+      history.record(outside('one.example.com'));
+      clock.tick(1);
+      assert.deepEqual([target('A'), target('CNAME')], ['one.example.com', 'one.example.com']);
+      history.record(outside('two.example.com'));
+      clock.tick(1);
+      assert.deepEqual([target('A'), target('CNAME')], ['two.example.com', 'one.example.com']);
     });
 
     it('that forget what they are told to', () => {
