@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { Dispatcher } from 'undici';
 import { request } from 'undici';
 import type { Pod, PodProcess } from '../../src/testing/pod.ts';
 import type { TestClusterOptions, Variables } from '../../src/testing/test-cluster.ts';
@@ -76,9 +75,14 @@ class Deployment {
 
   /** The IDs of what a pod has. */
   async idsOf(podName: string): Promise<string[]> {
-    const { body } = await request(`http://${this.addressOf(podName)}:7000/log?follow=no`);
-    const lines = (await body.text()).split('\n').filter((line) => line !== '');
-    return lines.map((line) => (JSON.parse(line) as { id: string }).id);
+    return idsAt(this.addressOf(podName));
+  }
+
+  /** Another process as that pod, on its volume; settles when it leads. */
+  async runBeside(podName: string, address: string): Promise<void> {
+    const variables = { ...this.#cluster.environmentOf(podName), POD_IP: address, POD_IPS: address };
+    this.#outside.push(program('replicated-log', [`--data=${join(this.volumes, podName)}`, ...windows], variables));
+    await until('it to lead', async () => (await statusOf(address, '/ready')) === 200);
   }
 
   /** Until every pod has these. */
@@ -141,6 +145,29 @@ function program(name: string, args: readonly string[], variables: Variables): C
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
+}
+
+async function idsAt(address: string): Promise<string[]> {
+  const { body } = await request(`http://${address}:7000/log?follow=no`);
+  const lines = (await body.text()).split('\n').filter((line) => line !== '');
+  return lines.map((line) => (JSON.parse(line) as { id: string }).id);
+}
+
+/** `null` where nobody answered. */
+function statusOf(address: string, path: string, method: 'GET' | 'PUT' = 'GET'): Promise<number | null> {
+  return request(`http://${address}:7000${path}`, { method, ...(method === 'PUT' && { body: path }) }).then(
+    ({ statusCode, body }) => body.dump().then(() => statusCode),
+    () => null,
+  );
+}
+
+function put(address: string, id: string): Promise<number | null> {
+  return statusOf(address, `/log/${id}`, 'PUT');
+}
+
+/** One that no pod has. */
+function nextAddress(address: string): string {
+  return address.replace(/\d+$/, (last) => String(Number(last) + 50));
 }
 
 async function* inTwoParts(between: Promise<void>): AsyncGenerator<string> {
@@ -208,15 +235,7 @@ describe('The replicated log of the examples', function () {
     const { cluster } = deployment;
     await cluster.statefulSet.settled();
     for (const id of ['a', 'b', 'c']) {
-      const { statusCode, body }: Dispatcher.ResponseData = await request(
-        `http://${deployment.addressOf('web-0')}:7000/log/${id}`,
-        {
-          method: 'PUT',
-          body: id,
-        },
-      );
-      await body.dump();
-      assert.equal(statusCode, 200);
+      assert.equal(await put(deployment.addressOf('web-0'), id), 200);
     }
     await deployment.replicated(['a', 'b', 'c']);
     const first = cluster.pod('web-0').uid;
@@ -227,36 +246,51 @@ describe('The replicated log of the examples', function () {
     );
     await cluster.statefulSet.settled();
     assert.deepEqual(await deployment.idsOf('web-0'), ['a', 'b', 'c']);
-    const volume = readFileSync(join(deployment.volumes, 'web-0', 'log.jsonl'), 'utf8');
-    assert.equal(volume.split('\n').length, 4);
+    const volume = join(deployment.volumes, 'web-0');
+    const lines = readdirSync(volume).map((name) => readFileSync(join(volume, name), 'utf8').split('\n').length - 1);
+    assert.deepEqual(lines, [3]);
+  });
+
+  it('a process that has lost its volume to the next acknowledges nothing more, whatever DNS says', async () => {
+    deployment = await Deployment.start({ replicas: 1 });
+    const { cluster } = deployment;
+    await cluster.statefulSet.settled();
+    const old = deployment.addressOf('web-0');
+    assert.deepEqual([await put(old, 'a'), await put(old, 'b')], [200, 200]);
+
+    // Deleted by force, a pod has its name and its volume taken while its process still runs.
+    const next = nextAddress(old);
+    await deployment.runBeside('web-0', next);
+    assert.notEqual(await put(old, 'late'), 200);
+    assert.equal(await put(next, 'c'), 200);
+    assert.notEqual(await put(old, 'late'), 200);
+    assert.equal(await statusOf(old, '/ready'), 503);
+
+    // What it wrote in the last moment, and could not acknowledge, is in nobody's way.
+    const late = { index: 2, id: 'late', value: '' };
+    appendFileSync(join(deployment.volumes, 'web-0', 'log-1.jsonl'), `${JSON.stringify(late)}\n`);
+    const last = nextAddress(next);
+    await deployment.runBeside('web-0', last);
+    assert.equal(await put(last, 'd'), 200);
+    assert.deepEqual(await idsAt(last), ['a', 'b', 'c', 'd']);
   });
 
   it('on SIGTERM stops leading and finishes what is under way, and the process ends by itself', async () => {
     deployment = await Deployment.start({ replicas: 1 });
     const { cluster } = deployment;
     await cluster.statefulSet.settled();
-    const url = `http://${deployment.addressOf('web-0')}:7000`;
+    const address = deployment.addressOf('web-0');
     // Under way: half of its body has been sent.
     let sendRest = (): void => undefined;
     const rest = new Promise<void>((resolve) => (sendRest = resolve));
-    const halfway = request(`${url}/log/halfway`, {
+    const halfway = request(`http://${address}:7000/log/halfway`, {
       method: 'PUT',
       body: Readable.from(inTwoParts(rest)),
     });
-    await until('the request to be under way', async () => {
-      const { body } = await request(`${url}/ready`);
-      await body.dump();
-      return true;
-    });
+    await until('the request to be under way', async () => (await statusOf(address, '/ready')) !== null);
     const pod = cluster.pod('web-0');
     pod.delete();
-    await until('it to refuse', async () => {
-      const answer = await request(`${url}/ready`).then(
-        ({ statusCode, body }) => body.dump().then(() => statusCode),
-        () => null,
-      );
-      return answer !== 200;
-    });
+    await until('it to refuse', async () => (await statusOf(address, '/ready')) !== 200);
     sendRest();
     const { statusCode, headers, body } = await halfway;
     // It leads no longer: the write is refused, and could be sent again.
