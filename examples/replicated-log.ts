@@ -5,21 +5,21 @@
  * and the order of an orderly end.
  *
  * What it is not: no consensus. A write is acknowledged when the primary has it on its volume, not when the others have.
- * Two processes that both take themselves for web-0 are told apart by the volume, since DNS cannot: see `takeVolume`.
+ * Two processes that both take themselves for web-0 are told apart by the volume, since DNS cannot: log-volume.ts.
  *
  * PUT /log/ID    writes an entry; the same ID again changes nothing, so that it can be sent again
  * GET /log       entries as JSON lines, from `?from=N` on, then each new one as it comes (`?follow=no`: only what is there)
  * GET /ready     for the readiness probe
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { discoverPeers } from 'stateful-peers';
 import { PeerDispatcher, createIdentityGuard } from 'stateful-peers/undici';
 import { request } from 'undici';
+import type { Entry } from './log-volume.ts';
+import { LogVolume } from './log-volume.ts';
 import { endWithParent, report, reportEvents } from './reporting.ts';
 
 const { values } = parseArgs({
@@ -50,74 +50,16 @@ endWithParent();
 // ---- the log, on this pod's volume -----------------------------------------------------------------------------------
 
 const longestLine = 1_000_000;
-
-interface Entry {
-  readonly index: number;
-  readonly id: string;
-  readonly value: string;
-}
-
-const log: Entry[] = [];
-const known = new Map<string, Entry>();
+const volume = new LogVolume(values.data);
+const log = volume.entries;
+const known = new Map(log.map((entry) => [entry.id, entry]));
 const readers = new Set<(entry: Entry) => void>();
-const { file, epoch } = takeVolume();
-
-/**
- * A file for each process that ever had this volume, by number. Two can have it for a moment (`kubectl delete --force`
- * frees the name of a pod whose process still runs), and DNS cannot fence; the volume can. Whoever comes makes the next
- * file, then reads the older ones. Whoever has written looks whether there is a next file, then acknowledges. So the next
- * one has read whatever was acknowledged.
- */
-function takeVolume(): { readonly file: number; readonly epoch: number } {
-  mkdirSync(values.data, { recursive: true });
-  const older = readdirSync(values.data)
-    .flatMap((name) => /^log-(\d+)\.jsonl$/.exec(name)?.[1] ?? [])
-    .map(Number)
-    .sort((a, b) => a - b);
-  const next = (older.at(-1) ?? 0) + 1;
-  const opened = openSync(pathOf(next), 'wx');
-  for (const number of older) for (const line of wholeLines(pathOf(number))) restore(JSON.parse(line) as Entry);
-  return { file: opened, epoch: next };
-}
-
-function pathOf(number: number): string {
-  return join(values.data, `log-${number}.jsonl`);
-}
-
-/** What one process wrote after the next had read it was never acknowledged: the next one's entries take its place. */
-function restore(entry: Entry): void {
-  for (const { id } of log.splice(entry.index)) known.delete(id);
-  remember(entry);
-}
 
 /** On the volume first, then for everybody to see. */
 function append(entry: Entry): void {
-  if (hasLostVolume()) throw new Error(`another process has the volume of ${podName} now`);
-  checkFollows(entry);
-  writeSync(file, `${JSON.stringify(entry)}\n`);
-  fsyncSync(file);
-  if (hasLostVolume()) throw new Error(`another process took the volume of ${podName}`);
-  remember(entry);
-  for (const reader of readers) reader(entry);
-}
-
-function hasLostVolume(): boolean {
-  return existsSync(pathOf(epoch + 1));
-}
-
-function remember(entry: Entry): void {
-  checkFollows(entry);
-  log.push(entry);
+  volume.append(entry);
   known.set(entry.id, entry);
-}
-
-function checkFollows({ index }: Entry): void {
-  if (index !== log.length) throw new Error(`entry ${index} does not follow ${log.length - 1}`);
-}
-
-/** What a kill in the middle of a line left of it was never acknowledged. */
-function wholeLines(path: string): string[] {
-  return readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  for (const reader of readers) reader(entry);
 }
 
 // ---- primary and replicas --------------------------------------------------------------------------------------------
@@ -199,14 +141,14 @@ async function serve(incoming: IncomingMessage, response: ServerResponse): Promi
   if (method === 'GET' && pathname === '/ready') {
     // A replica is Ready when it has reached the primary, the primary when it leads: nobody waits for its own record in
     // DNS, which a Service that publishes only Ready pods does not give it before.
-    const isReady = !isStopping && !hasLostVolume() && (isLeading || isCaughtUp);
+    const isReady = !isStopping && !volume.isLost() && (isLeading || isCaughtUp);
     answer(response, isReady ? 200 : 503, podName);
   } else if (method === 'GET' && pathname === '/log') {
     sendLog(response, Number(searchParams.get('from') ?? 0), searchParams.get('follow') !== 'no');
   } else if (method === 'PUT' && pathname.startsWith('/log/')) {
     const value = await text(incoming);
     const id = decodeURIComponent(pathname.slice('/log/'.length));
-    if (!isLeading || hasLostVolume()) {
+    if (!isLeading || volume.isLost()) {
       answer(response, 503, `${podName} does not lead`, { 'retry-after': '0' });
       return;
     }
@@ -272,6 +214,6 @@ async function stop(): Promise<void> {
   await peers.close();
   await isClosed;
   clearInterval(sweep);
-  closeSync(file);
+  volume.close();
   process.exit(0);
 }
