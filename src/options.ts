@@ -232,8 +232,8 @@ function checkedPolicy(primary: unknown, expectedPods: number | null): PrimaryPo
     fail('primary', primary, 'fixedPrimary(), lowestOrdinal({ quorum }), a function of a policy view, or false');
   }
   // A factory in place of what it makes would designate nobody, and say so only when somebody asks why.
-  if (primary === fixedPrimary || primary === lowestOrdinal) {
-    fail('primary', primary, `${primary.name}(): the policy that it makes, not ${primary.name} itself`);
+  for (const [name, factory] of Object.entries({ fixedPrimary, lowestOrdinal })) {
+    if (primary === factory) fail('primary', primary, `${name}(): the policy that it makes, not ${name} itself`);
   }
   const policy = primary as PrimaryPolicy;
   const wrong = policy.check?.({ expectedPods }) ?? null;

@@ -29,8 +29,9 @@ export function isLoopback(address: string): boolean {
 }
 
 /**
- * Whether a pod can have this address, in the text that {@link normaliseAddress} gives. No pod has one in 0.0.0.0/8, a link-local, multicast, broadcast or unspecified
- * one; loopback counts only where the caller knows better. 240.0.0.0/4 is legal: service meshes hand it out.
+ * Whether a pod can have this address, in the text that {@link normaliseAddress} gives. No pod has one in 0.0.0.0/8, a
+ * link-local, multicast, broadcast or unspecified one; loopback counts only where the caller knows better. 240.0.0.0/4 is
+ * legal: service meshes hand it out.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6890 (special-purpose addresses)
  */

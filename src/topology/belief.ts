@@ -564,7 +564,7 @@ function taken(claimant: Claimant, now: number): FamilyBelief {
   return { ...family, beside: [], doubtEndsAt: family.doubtEndsAt ?? now + Limits.holdMs };
 }
 
-/** Written out: this is made for every peer with every answer, and spreading costs twenty times as much on Node.js 20. */
+/** Written out: this is made for every peer with every answer, and on Node.js 20 spreading is many times slower. */
 function shownAgain(
   { current, retired, barred, without }: FamilyBelief,
   beside: readonly string[],
