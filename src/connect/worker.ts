@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { debuglog } from 'node:util';
+import type pRetry from 'p-retry';
 import { channels } from '../diagnostics.ts';
 import { PeerDiscoveryError } from '../errors.ts';
 import { asObject, fail, optionalSignal } from '../option-checks.ts';
@@ -230,15 +231,14 @@ class Worker implements WorkerHandle {
   }
 
   async #loop(): Promise<void> {
-    // Loaded by the first worker only: importing the library loads no other package than eventemitter3.
-    const { default: pRetry } = await import('p-retry');
-    for (let wasWell = false; this.#stopping === null;) {
+    const retry = await this.#loadRetry();
+    for (let wasWell = false; this.#stopping === null && retry !== null;) {
       const series = new AbortController();
       this.#series = series;
       // After health there is a short pause as well: what ended one worker ended others, and they come back together.
       const isPause = wasWell;
       try {
-        await pRetry((attempt) => (isPause && attempt === 1 ? pause() : this.#attempt(series)), {
+        await retry((attempt) => (isPause && attempt === 1 ? pause() : this.#attempt(series)), {
           retries: Infinity,
           minTimeout: firstDelayMs,
           // The cap has a jitter of its own: p-retry's is lost in it.
@@ -253,6 +253,30 @@ class Worker implements WorkerHandle {
         wasWell = series.signal.reason === healthy;
       }
     }
+  }
+
+  /**
+   * Loaded by the first worker only: importing the library loads no other package than eventemitter3. Loading fails where
+   * no file descriptor is free; it is tried again, as after any failure. `null` where the worker was stopped meanwhile.
+   */
+  async #loadRetry(): Promise<typeof pRetry | null> {
+    while (this.#stopping === null) {
+      try {
+        return (await import('p-retry')).default;
+      } catch (error) {
+        this.#lastError = error;
+        this.#state = 'backing-off';
+        debug('%s: p-retry could not be loaded: %s', this.#job.kind, error);
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, firstDelayMs);
+        this.#series.signal.addEventListener('abort', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+    return null;
   }
 
   /** Waits for a peer and runs the worker once. Returning means: done for good. */

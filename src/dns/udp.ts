@@ -27,6 +27,7 @@ export function askOverUdp({ address, port }: ServerAddress, question: OpenQuest
   });
   socket.connect(port, address);
   return () => {
-    socket.close();
+    // It may be about to say that it is connected.
+    socket.removeAllListeners('connect').close();
   };
 }

@@ -285,7 +285,8 @@ export class Call {
       setback.deadline = undefined;
       // Meanwhile there may be a connection, which is busy: then it waits for its turn. Else the time is over, or nearly so:
       // timers count from when the event loop last looked at the clock.
-      if (this.#attempt?.pool.isConnected !== true) this.#armDeadline();
+      if (this.#attempt?.pool.isConnected === true) setback.since = null;
+      else this.#armDeadline();
     }, left);
     return true;
   }

@@ -38,6 +38,19 @@ describe('A worker keeps the process alive; after it ends, the process does by i
       '3 stopped',
     ],
     [
+      'a follower whose retry package cannot be loaded at first (no descriptor was free)',
+      'web-1',
+      `import { register } from 'node:module';
+       const hooks = "let failures = 0; export function resolve(specifier, context, next) {" +
+         "if (specifier === 'p-retry' && failures++ < 1) throw new Error('EMFILE'); return next(specifier, context); }";
+       register('data:text/javascript,' + encodeURIComponent(hooks));
+       const peers = discoverPeers();
+       const handle = peers.follow('primary', () => { console.log('ran'); void handle.stop(); });
+       await handle.done;
+       console.log(handle.state, handle.lastError.message);`,
+      'ran\nstopped EMFILE',
+    ],
+    [
       'a leader that is done',
       'web-0',
       `const peers = discoverPeers();

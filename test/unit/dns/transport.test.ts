@@ -157,6 +157,22 @@ describe('The network transport', () => {
       );
     });
 
+    it('gives up at any moment, also while the socket connects', async () => {
+      const server = await udpServer(() => undefined);
+      for (let ticks = 0; ticks < 8; ticks += 1) {
+        const controller = new AbortController();
+        const abortAfter = (left: number): void => {
+          if (left === 0) controller.abort(new Error('enough'));
+          else process.nextTick(abortAfter, left - 1);
+        };
+        const asking = transport.udp(server, text('query'), anything, controller.signal);
+        abortAfter(ticks);
+        await assert.rejects(asking, { message: 'enough' });
+        // What would come of it afterwards would come in the next turn.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+
     it('does not keep the process alive while it waits', async () => {
       let isAsked = false;
       const server = await udpServer((_, __, socket) => {
