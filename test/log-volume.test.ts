@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fs, { appendFileSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import fs, { appendFileSync, mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +49,8 @@ describe('The log on a volume', () => {
     const old = take();
     old.append(entry(0, 'a'));
     const next: LogVolume[] = [];
-    duringFsync(
+    during(
+      'fsyncSync',
       () => next.push(take()),
       () => {
         assert.throws(() => old.append(entry(1, 'late')), /taken by another process/);
@@ -62,14 +63,37 @@ describe('The log on a volume', () => {
     assert.equal(idsIn(take()), idsIn(second));
   });
 
-  it('what was written without being acknowledged is in nobody’s way', () => {
-    const old = take();
-    old.append(entry(0, 'a'));
-    const second = take();
-    appendFileSync(join(directory, 'log-1.jsonl'), `${JSON.stringify(entry(1, 'late'))}\n`);
-    second.append(entry(1, 'b'));
-    second.append(entry(2, 'c'));
-    assert.equal(idsIn(take()), 'a b c');
+  it('what is written late changes nothing of what later processes built on', () => {
+    const first = take();
+    first.append(entry(0, 'a'));
+    // Each of two has looked, and writes when the next has taken the volume.
+    const second: LogVolume[] = [];
+    during(
+      'writeFileSync',
+      () => second.push(take()),
+      () => {
+        assert.throws(() => first.append(entry(1, 'b')), /taken by another process/);
+      },
+    );
+    const third: LogVolume[] = [];
+    during(
+      'writeFileSync',
+      () => third.push(take()),
+      () => {
+        assert.throws(() => second[0]?.append(entry(1, 'c')), /taken by another process/);
+      },
+    );
+    third[0]?.append(entry(1, 'd'));
+    third[0]?.append(entry(2, 'e'));
+    assert.equal(idsIn(take()), 'a d e');
+  });
+
+  it('reads past a process that ended before it had written what it took', () => {
+    const volume = take();
+    volume.append(entry(0, 'a'));
+    writeFileSync(join(directory, 'log-2.jsonl'), '{"entries":[');
+    assert.equal(idsIn(take()), 'a');
+    assert.deepEqual(readdirSync(directory), ['log-3.jsonl']);
   });
 
   it('after a write that failed, takes nothing more: half a line may be there', () => {
@@ -78,7 +102,7 @@ describe('The log on a volume', () => {
     const full = (): never => {
       throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
     };
-    duringFsync(full, () => {
+    during('fsyncSync', full, () => {
       assert.throws(() => volume.append(entry(1, 'b')), { code: 'ENOSPC' });
     });
     assert.throws(() => volume.append(entry(1, 'b')), /cannot be written/);
@@ -98,20 +122,23 @@ describe('The log on a volume', () => {
   });
 });
 
-/** Runs `action` with an fsync in which something else happens first. */
-function duringFsync(meanwhile: () => unknown, action: () => void): void {
-  const { fsyncSync } = fs;
-  fs.fsyncSync = (file) => {
-    fs.fsyncSync = fsyncSync;
+/** Runs `action` with a call of the file system before which something else happens. */
+function during(name: 'fsyncSync' | 'writeFileSync', meanwhile: () => unknown, action: () => void): void {
+  const { [name]: call } = fs;
+  const restore = (): void => {
+    Object.assign(fs, { [name]: call });
     syncBuiltinESMExports();
-    meanwhile();
-    fsyncSync(file);
   };
+  const interposed = (...parameters: unknown[]): unknown => {
+    restore();
+    meanwhile();
+    return Reflect.apply(call, fs, parameters);
+  };
+  Object.assign(fs, { [name]: interposed });
   syncBuiltinESMExports();
   try {
     action();
   } finally {
-    fs.fsyncSync = fsyncSync;
-    syncBuiltinESMExports();
+    restore();
   }
 }
