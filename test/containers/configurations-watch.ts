@@ -4,12 +4,9 @@ import { TestCluster } from '../../src/testing/test-cluster.ts';
 import { PodContainer } from './support/pod-container.ts';
 import type { ContainerNetwork } from './support/pod-network.ts';
 import type { Runtime } from './support/runtime.ts';
-
-/** Options of the library that say how often it asks and how long it waits. */
-export interface Windows {
-  readonly refresh: { readonly minIntervalMs: number; readonly maxIntervalMs: number };
-  readonly absence: { readonly missingAfterMs: number; readonly removeAfterMs: number };
-}
+import { Waiting } from './support/waiting.ts';
+import type { Windows } from './support/windows.ts';
+import { optionsOf } from './support/windows.ts';
 
 /** What the process in a pod has said of what it believes. */
 interface View {
@@ -36,7 +33,7 @@ export class WatchingSet {
   /** When the cluster came to show an address of a pod, or to show it no more. */
   readonly #shownAt = new Map<string, number>();
   #shown: Readonly<Record<string, string>> = {};
-  readonly #listeners = new Set<() => void>();
+  readonly #waiting = new Waiting();
 
   private constructor(options: WatchingSetOptions, cluster: TestCluster) {
     this.#runtime = options.runtime;
@@ -72,7 +69,7 @@ export class WatchingSet {
     const isSo = (): boolean =>
       this.#members().length === this.cluster.statefulSet.replicas &&
       this.#members().every(({ peers }) => podNames.every((name) => peers[name] === this.#shown[name]));
-    await this.until(isSo, patienceMs, () => `they are to agree about ${podNames.join(', ')}`);
+    await this.#until(`agreement about ${podNames.join(', ')}`, patienceMs, isSo);
     const delays = this.#members().flatMap((view) =>
       podNames.map((name) => {
         const changedAt = Math.max(this.#shownAt.get(name) ?? 0, since, view.startedAt);
@@ -86,30 +83,12 @@ export class WatchingSet {
   async started(): Promise<void> {
     const isSo = (): boolean =>
       this.#members().filter(({ startedAt }) => startedAt > 0).length === this.cluster.statefulSet.replicas;
-    await this.until(isSo, 60_000, () => 'the containers are to start');
+    await this.#until('the containers to start', 60_000, isSo);
   }
 
   /** What the pods that were there all the time said of changes, each once: they agree where there is one line. */
   eventsOf(podName: string): readonly string[] {
     return [...this.#views.values()].filter(({ pod }) => pod.name === podName).flatMap(({ events }) => events);
-  }
-
-  /** Waits until it is so; looks at each report and each change of the cluster. */
-  async until(isSo: () => boolean, patienceMs: number, what: () => string): Promise<void> {
-    const late = performance.now() + patienceMs;
-    while (!isSo()) {
-      const left = late - performance.now();
-      if (left <= 0) throw new Error(`${what()}, not within ${patienceMs} ms\n${this.#report()}`);
-      await new Promise<void>((resolve) => {
-        const hear = (): void => {
-          clearTimeout(timer);
-          this.#listeners.delete(hear);
-          resolve();
-        };
-        const timer = setTimeout(hear, left);
-        this.#listeners.add(hear);
-      });
-    }
   }
 
   /** Ends and removes everything. */
@@ -118,8 +97,12 @@ export class WatchingSet {
     await Promise.all([...this.#views.keys()].map(({ stopped }) => stopped.catch(() => undefined)));
   }
 
+  #until(what: string, patienceMs: number, isSo: () => boolean): Promise<void> {
+    return this.#waiting.until(what, patienceMs, isSo, () => this.#report());
+  }
+
   #run(pod: Pod): PodProcess {
-    const options = { port: 'peer', ...this.#windows };
+    const options = { port: 'peer', ...optionsOf(this.#windows) };
     const view: View = { pod, peers: {}, startedAt: 0, since: new Map(), events: [] };
     const container = new PodContainer({
       runtime: this.#runtime,
@@ -136,7 +119,7 @@ export class WatchingSet {
     const end = (): void => {
       if (!pod.isTerminating) this.troubles.push(`${pod.name} ended: ${container.output.join('\n')}`);
       this.#views.delete(container);
-      this.#tell();
+      this.#waiting.tell();
     };
     container.stopped.then(end, end);
     return container;
@@ -157,7 +140,7 @@ export class WatchingSet {
       default:
         view.events.push(`${said.kind} ${said.podName}`);
     }
-    this.#tell();
+    this.#waiting.tell();
   }
 
   #changed(): void {
@@ -172,7 +155,7 @@ export class WatchingSet {
       if (this.#shown[name] !== shown[name]) this.#shownAt.set(name, now);
     }
     this.#shown = shown;
-    this.#tell();
+    this.#waiting.tell();
   }
 
   #members(): View[] {
@@ -183,10 +166,6 @@ export class WatchingSet {
     const views = this.#members().map(({ pod, peers }) => `${pod.name} sees ${JSON.stringify(peers)}`);
     const outputs = [...this.#views].map(([{ output }, { pod }]) => `${pod.name}: ${output.join('\n')}`);
     return [`it is ${JSON.stringify(this.#shown)}`, ...views, ...outputs, ...this.troubles].join('\n');
-  }
-
-  #tell(): void {
-    for (const hear of [...this.#listeners]) hear();
   }
 }
 

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { KubernetesApi } from '../support/kubernetes-api.ts';
-import type { Windows } from './configurations-watch.ts';
 import { WatchingSet } from './configurations-watch.ts';
-import { convergence, slackMs } from './support/convergence.ts';
+import type { Close } from './support/closing.ts';
+import { closeAll } from './support/closing.ts';
+import { recordConvergence, slackMs } from './support/convergence.ts';
 import type { ConvergenceRow } from './support/convergence.ts';
-import { CoreDns } from './support/core-dns.ts';
+import { CoreDns, serverBlock } from './support/core-dns.ts';
 import { ContainerNetwork } from './support/pod-network.ts';
 import type { Runtime } from './support/runtime.ts';
 import { containerRuntime, leaveRuntime } from './support/runtime.ts';
+import type { Windows } from './support/windows.ts';
+import { shown } from './support/windows.ts';
 
 // Pods as containers behind CoreDNS as people configure it, and as it fails. In each configuration three pods find each
 // other; then, at one time, web-1 is made anew on another IP and web-2 is scaled away, with the configuration's own
@@ -15,8 +18,8 @@ import { containerRuntime, leaveRuntime } from './support/runtime.ts';
 
 /** The polling interval is the default one. The absence windows are short, but four negative TTLs have to pass anyway. */
 const windows: Windows = {
-  refresh: { minIntervalMs: 1_000, maxIntervalMs: 5_000 },
-  absence: { missingAfterMs: 5_000, removeAfterMs: 10_000 },
+  ...{ minIntervalMs: 1_000, maxIntervalMs: 5_000 },
+  ...{ missingAfterMs: 5_000, removeAfterMs: 10_000 },
 };
 
 interface Configuration {
@@ -100,7 +103,7 @@ interface Servers {
 }
 
 describe('pods agree within the bounds, however DNS is configured', function () {
-  this.timeout(240_000);
+  this.timeout(300_000);
 
   const results = new Map<string, readonly ConvergenceRow[] | Error>();
 
@@ -129,7 +132,7 @@ describe('pods agree within the bounds, however DNS is configured', function () 
     it(name, () => {
       const result = results.get(name);
       if (result === undefined || result instanceof Error) throw result ?? new Error('it did not run');
-      for (const row of result) convergence.record(row);
+      recordConvergence(...result);
     });
   }
 });
@@ -141,7 +144,7 @@ class Run {
   readonly rows: Promise<readonly ConvergenceRow[]>;
   readonly #name: string;
   readonly #configuration: Configuration;
-  readonly #closers: (() => Promise<void>)[] = [];
+  readonly #closers: Close[] = [];
   #servers: Servers | null = null;
 
   constructor(name: string, configuration: Configuration, runtime: Runtime) {
@@ -152,8 +155,8 @@ class Run {
     this.rows.catch(() => undefined);
   }
 
-  async close(): Promise<void> {
-    for (const close of [...this.#closers].reverse()) await close();
+  close(): Promise<void> {
+    return closeAll(this.#closers);
   }
 
   async #start(runtime: Runtime): Promise<WatchingSet> {
@@ -205,11 +208,11 @@ class Run {
 
   async #play(set: WatchingSet): Promise<readonly ConvergenceRow[]> {
     const { ttlSeconds, cacheSeconds, trouble, denialSeconds = ttlSeconds } = this.#configuration;
-    const seenMs = cacheSeconds * 1_000 + windows.refresh.maxIntervalMs + slackMs;
-    const removalMs = seenMs + Math.max(windows.absence.removeAfterMs, 4 * 1_000 * denialSeconds);
+    const seenMs = cacheSeconds * 1_000 + windows.maxIntervalMs + slackMs;
+    const removalMs = seenMs + Math.max(windows.removeAfterMs, 4 * 1_000 * denialSeconds);
     const row = (scenario: string, ms: number, boundMs: number): ConvergenceRow => ({
       ...{ configuration: this.#name, scenario, ms, boundMs },
-      windows: '1-5, 5/10',
+      windows: shown(windows),
     });
     const everybody = ['web-0', 'web-1', 'web-2'];
     const rows = [row('ready', await set.agree(everybody, 0, seenMs + patienceMs), seenMs)];
@@ -253,13 +256,9 @@ function fault(plugin: string, { isLast = false } = {}): Trouble {
 
 /** @param cluster - `null` for a server that knows none */
 function corefile(plugins: string, cluster: { readonly ttlSeconds: number; readonly apiPort: number } | null): string {
-  const kubernetes = `kubernetes cluster.local in-addr.arpa ip6.arpa {
-    endpoint http://host.docker.internal:${cluster?.apiPort}
-    pods insecure
-    ttl ${cluster?.ttlSeconds}
-    fallthrough in-addr.arpa ip6.arpa
-  }`;
-  return `.:53 {\n  errors\n  loadbalance\n  ${plugins}\n  ${cluster === null ? '' : kubernetes}\n}\n`;
+  return serverBlock(['loadbalance', plugins], {
+    cluster: cluster && { apiPort: cluster.apiPort, options: ['pods insecure', `ttl ${cluster.ttlSeconds}`] },
+  });
 }
 
 function passed(ms: number): Promise<void> {

@@ -7,8 +7,8 @@ import { PodContainer } from './support/pod-container.ts';
 import type { Runtime } from './support/runtime.ts';
 import { containerRuntime, leaveRuntime } from './support/runtime.ts';
 
-// The same files as in the unit tests of identity, here read by the published package in a container, where the hostname
-// is the kernel's and the files are mounts.
+// The same files as in the unit tests of identity, here read in a container, where the hostname is the kernel's and the
+// files are mounts. `stateful-peers` there is this tree's dist/, by the package's own exports.
 
 /** What pods/who-am-i.ts prints. */
 interface Said {

@@ -5,12 +5,13 @@ import { filesOf } from '../../src/testing/pod-machine.ts';
 import type { Pod, PodProcess } from '../../src/testing/pod.ts';
 import type { TestClusterOptions } from '../../src/testing/test-cluster.ts';
 import { TestCluster } from '../../src/testing/test-cluster.ts';
-import type { Windows } from './story-windows.ts';
-import { absence, intervals } from './story-windows.ts';
 import { PodContainer } from './support/pod-container.ts';
 import { ContainerNetwork } from './support/pod-network.ts';
 import type { Runtime } from './support/runtime.ts';
 import { temporaryDirectory } from './support/sweep.ts';
+import { Waiting } from './support/waiting.ts';
+import type { Windows } from './support/windows.ts';
+import { absence, intervals } from './support/windows.ts';
 
 /** A write that the writer tells of. */
 export interface Write {
@@ -45,7 +46,7 @@ export class Deployment {
   readonly #agent = new Agent();
   readonly #running = new Map<PodContainer, View>();
   readonly #probes: Promise<void>[] = [];
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Waiting();
   #published = '';
   #changedAt = performance.now();
   #writer: PodContainer | null = null;
@@ -64,17 +65,22 @@ export class Deployment {
     let run: (pod: Pod) => PodProcess = () => {
       throw new Error('no pod is made before there is a deployment');
     };
-    const cluster = await TestCluster.start({
-      ...{ restartBackoffMs: 500, publishNotReadyAddresses: true },
-      ...options.cluster,
-      create: false,
-      network: { podCidrs: [network.podCidr] },
-      run: (pod) => run(pod),
-    });
-    return new Deployment(options, network, (runPod) => {
-      run = runPod;
-      return cluster;
-    });
+    try {
+      const cluster = await TestCluster.start({
+        ...{ restartBackoffMs: 500, publishNotReadyAddresses: true },
+        ...options.cluster,
+        create: false,
+        network: { podCidrs: [network.podCidr] },
+        run: (pod) => run(pod),
+      });
+      return new Deployment(options, network, (runPod) => {
+        run = runPod;
+        return cluster;
+      });
+    } catch (error) {
+      await network.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   /** The pod's container; there is one while it runs. */
@@ -100,7 +106,7 @@ export class Deployment {
       files: { '/etc/resolv.conf': `${search}\nnameserver ${nameserver(this.network, null)}\noptions ndots:5\n` },
       onSaid: (said) => {
         if (said['kind'] === 'write') this.writes.push(said as unknown as Write);
-        this.#tell();
+        this.#waiting.tell();
       },
     });
     this.#writer = writer;
@@ -143,21 +149,8 @@ export class Deployment {
   }
 
   /** Waits until it is so; every report of a container and every change of the cluster is looked at. */
-  async until(what: string, patienceMs: number, isSo: () => boolean, state: () => string = () => ''): Promise<void> {
-    const late = performance.now() + patienceMs;
-    while (!isSo()) {
-      const left = late - performance.now();
-      if (left <= 0) throw new Error(`waited ${patienceMs} ms in vain for ${what}\n${state()}`);
-      await new Promise<void>((resolve) => {
-        const hear = (): void => {
-          clearTimeout(timer);
-          this.#waiting.delete(hear);
-          resolve();
-        };
-        const timer = setTimeout(hear, Math.min(left, 500));
-        this.#waiting.add(hear);
-      });
-    }
+  until(what: string, patienceMs: number, isSo: () => boolean, state?: () => string): Promise<void> {
+    return this.#waiting.until(what, patienceMs, isSo, state);
   }
 
   /** The IDs in the log of a pod. */
@@ -200,7 +193,7 @@ export class Deployment {
     this.#running.set(container, view);
     const end = (): void => {
       this.#running.delete(container);
-      this.#tell();
+      this.#waiting.tell();
     };
     container.stopped.then(end, end);
     this.#note(pod.name, container);
@@ -219,7 +212,7 @@ export class Deployment {
     if (seen === view.seen) return;
     view.seen = seen;
     view.seenAt = performance.now();
-    this.#tell();
+    this.#waiting.tell();
   }
 
   #note(name: string, { stopped, output }: PodContainer): void {
@@ -244,7 +237,7 @@ export class Deployment {
       if (isReady && !isOver()) pod.markReady();
       else await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    this.#tell();
+    this.#waiting.tell();
   }
 
   #noteChange(): void {
@@ -255,7 +248,7 @@ export class Deployment {
     const text = JSON.stringify(published);
     if (text !== this.#published) this.#changedAt = performance.now();
     this.#published = text;
-    this.#tell();
+    this.#waiting.tell();
   }
 
   #members(): View[] {
@@ -272,10 +265,6 @@ export class Deployment {
 
   #outputs(): string[] {
     return [...this.#running].flatMap(([{ output }, { pod }]) => output.map((line) => `${pod.name}: ${line}`));
-  }
-
-  #tell(): void {
-    for (const hear of [...this.#waiting]) hear();
   }
 }
 

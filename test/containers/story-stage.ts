@@ -4,13 +4,15 @@ import type { Pod } from '../../src/testing/pod.ts';
 import { KubernetesApi } from '../support/kubernetes-api.ts';
 import type { DeploymentOptions } from './story-deployment.ts';
 import { Deployment } from './story-deployment.ts';
-import type { Windows } from './story-windows.ts';
-import { shown } from './story-windows.ts';
-import { convergence, slackMs } from './support/convergence.ts';
-import { CoreDns } from './support/core-dns.ts';
+import type { Close } from './support/closing.ts';
+import { closeAll } from './support/closing.ts';
+import { recordConvergence, slackMs } from './support/convergence.ts';
+import { CoreDns, serverBlock } from './support/core-dns.ts';
 import { PodContainer } from './support/pod-container.ts';
 import type { ContainerNetwork } from './support/pod-network.ts';
 import type { Runtime } from './support/runtime.ts';
+import type { Windows } from './support/windows.ts';
+import { shown } from './support/windows.ts';
 
 /** A server configuration as an administrator knows it, and what it does to freshness. */
 export interface Configuration {
@@ -67,7 +69,8 @@ export class Stage {
       };
       const api = await KubernetesApi.listen(current, { host: '0.0.0.0' });
       closers.push(() => api.close());
-      const corefile = corefileOf(play.configuration, api.port);
+      const { zone, plugins } = play.configuration;
+      const corefile = serverBlock(plugins, { cluster: { apiPort: api.port, options: zone } });
       const dns = await CoreDns.start({ runtime, network, address: serverOf(network), corefile });
       closers.push(() => dns.close());
       const stage = new Stage(play, deployment, dns, closers);
@@ -122,7 +125,7 @@ export class Stage {
   ): Promise<void> {
     const ms = await this.deployment.converged(since ?? this.deployment.changedAt, boundMs + 10_000);
     const { configuration, windows } = this.#play;
-    convergence.record({
+    recordConvergence({
       configuration: configuration.name,
       scenario,
       ms,
@@ -202,27 +205,13 @@ export class Stage {
   }
 }
 
-type Close = () => Promise<void>;
-
 /** Who has which address of the network, beside the pods. */
 const serverOf = (network: ContainerNetwork): string => network.address(10);
 const relays = { refused: 11, silent: 12 };
 const relayOf = (network: ContainerNetwork, pod: Pod | null): string =>
   network.address((pod?.ordinal ?? 0) % 2 === 0 ? relays.refused : relays.silent);
 
-function corefileOf({ zone, plugins }: Configuration, port: number): string {
-  const endpoint = `endpoint http://host.docker.internal:${port}`;
-  return `.:53 {\n  errors\n  kubernetes cluster.local {\n    ${[endpoint, ...zone].join('\n    ')}\n  }\n  ${plugins.join('\n  ')}\n}\n`;
-}
-
 async function ended(container: PodContainer): Promise<void> {
   container.kill();
   await container.stopped.catch(() => undefined);
-}
-
-/** The last that was opened first; all are tried. */
-async function closeAll(closers: readonly Close[]): Promise<void> {
-  const errors: unknown[] = [];
-  for (const close of [...closers].reverse()) await close().catch((error: unknown) => errors.push(error));
-  if (errors.length > 0) throw errors[0];
 }

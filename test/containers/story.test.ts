@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { Configuration, Play } from './story-stage.ts';
 import { Stage } from './story-stage.ts';
-import { defaultWindows } from './story-windows.ts';
 import type { Runtime } from './support/runtime.ts';
 import { containerRuntime, leaveRuntime } from './support/runtime.ts';
+import { defaultWindows } from './support/windows.ts';
 
 /** What most installations that kubeadm did not make have: the defaults of the plugin behind a cache. */
 const plain: Configuration = {
@@ -224,9 +224,7 @@ describe('The story on CoreDNS, with pods as containers', function () {
   before(async function () {
     const runtime = await containerRuntime();
     if (runtime === null) return this.skip();
-    const ends = await Promise.allSettled(Object.entries(plays).map(([title, play]) => perform(runtime, title, play)));
-    const failed = ends.filter((end) => end.status === 'rejected').map(({ reason }): unknown => reason);
-    if (failed.length > 0) throw new AggregateError(failed, failed.join('\n'));
+    await Promise.all(Object.entries(plays).map(([title, play]) => perform(runtime, title, play)));
   });
 
   after(leaveRuntime);
@@ -246,9 +244,19 @@ describe('The story on CoreDNS, with pods as containers', function () {
       // The first act fails with what kept the stage from being set.
       before = before?.then(async () => act(await stage), notReached) ?? stage.then(act);
       played.set(`${title}: ${name}`, before);
-      await before.catch(() => undefined);
+      await before.catch(async () => {
+        const troubles = await stage.then(({ deployment }) => deployment.troubles.splice(0)).catch(() => []);
+        for (const trouble of troubles) console.log(`    ${title}, ${name}: ${trouble}`);
+      });
     }
-    await (await stage.catch(() => null))?.close();
+    const closed = stage.then(
+      (set) => set.close(),
+      () => undefined,
+    );
+    // What cannot be removed fails the last act, and hides none before it.
+    const end = Promise.all([before, closed]);
+    played.set(`${title}: ${lastAct}`, end);
+    await Promise.allSettled([closed, end]);
   }
 });
 

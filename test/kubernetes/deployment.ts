@@ -50,7 +50,7 @@ export class Deployment {
       await deployment.#startWitness();
     } catch (error) {
       process.stderr.write(`${await deployment.describe().catch(String)}\n`);
-      await deployment.close();
+      await deployment.close().catch((failure: unknown) => process.stderr.write(`${String(failure)}\n`));
       throw error;
     }
     return deployment;

@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers';
 
 /** A long-running kubectl whose lines are heard. */
 export interface Following {
-  /** Settles when kubectl has ended, by itself or by `stop`. */
-  readonly ended: Promise<void>;
+  /** Settles when kubectl has ended, with its exit code: 0 where the server closed the stream. `null` after `stop`. */
+  readonly ended: Promise<number | null>;
   stop(): void;
 }
 
@@ -51,8 +51,7 @@ export class Kubectl {
   follow(args: readonly string[], onLine: (line: string) => void): Following {
     const child = spawn('kubectl', ['-n', this.namespace, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
     createInterface({ input: child.stdout }).on('line', onLine);
-    const ended = exitOf(child).then(() => undefined);
-    return { ended, stop: () => void child.kill() };
+    return { ended: exitOf(child), stop: () => void child.kill() };
   }
 
   /** Waits until all of the namespace is gone; blocks this process, so that it also works while that ends. */

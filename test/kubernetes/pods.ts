@@ -13,8 +13,12 @@ export interface Pod {
   isReady: boolean;
   isTerminating: boolean;
   restarts: number;
-  /** Its last line has been heard. */
-  hasEnded: boolean;
+  /** The ID of its container, another after each restart; `null` before the first runs. */
+  container: string | null;
+  /** That one is over, and its last line was heard; or the pod was gone before it could be. */
+  end: 'heard' | 'lost' | null;
+  /** The lines of its log, and those among them that are reports, in the order of their times. */
+  readonly heard: Set<string>;
   readonly reports: Report[];
 }
 
@@ -37,11 +41,14 @@ interface PodObject {
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
     readonly containerStatuses?: readonly {
       readonly restartCount: number;
+      readonly containerID?: string;
       readonly image: string;
       readonly state?: {
         readonly running?: object;
+        readonly terminated?: object;
         readonly waiting?: { readonly reason?: string; readonly message?: string };
       };
+      readonly lastState?: { readonly terminated?: { readonly containerID?: string } };
     }[];
   };
 }
@@ -53,7 +60,9 @@ export class Pods {
   /** Why waiting is in vain, as soon as the cluster says so. */
   failure: string | null = null;
   readonly #kubectl: Kubectl;
+  /** By container ID. */
   readonly #followed = new Map<string, Following>();
+  #watching: Following | null = null;
   #changes = 0;
   #isClosed = false;
 
@@ -73,7 +82,7 @@ export class Pods {
       lines = [];
       this.#apply(event.type, event.object);
     });
-    this.#followed.set('watch', watching);
+    this.#watching = watching;
     void watching.ended.then(() => this.#watchAgain()).catch((error: unknown) => (this.failure = String(error)));
   }
 
@@ -92,6 +101,7 @@ export class Pods {
   close(): void {
     this.#isClosed = true;
     for (const following of this.#followed.values()) following.stop();
+    this.#watching?.stop();
   }
 
   /** The API server ends a watch now and then; the next begins with all that is there, and not with what went. */
@@ -110,7 +120,7 @@ export class Pods {
     if (pod === undefined) {
       const { name, uid, labels } = metadata;
       const unborn = { readyAt: null, goneAt: null, address: null, isReady: false, isTerminating: false };
-      const silent = { restarts: 0, hasEnded: false, reports: [] };
+      const silent = { restarts: 0, container: null, end: null, heard: new Set<string>(), reports: [] };
       pod = { name, uid, app: labels?.['app'] ?? '', createdAt: change, ...unborn, ...silent };
       this.all.push(pod);
     }
@@ -122,37 +132,89 @@ export class Pods {
 
     for (const container of status?.containerStatuses ?? []) {
       pod.restarts = container.restartCount;
-      if (container.state?.running !== undefined) this.#follow(pod);
-      const reason = container.state?.waiting?.reason ?? '';
+      const { containerID, state } = container;
+      if (containerID !== undefined && state?.running !== undefined) this.#follow(pod, containerID);
+      const reason = state?.waiting?.reason ?? '';
       if (/^Err|BackOff|Invalid|^Create.*Error/.test(reason)) {
         const hint = reason.includes('Image') ? imageHint : '';
-        this.failure = `${pod.name}: ${reason} (${container.image}): ${container.state?.waiting?.message ?? ''}.${hint}`;
+        this.failure = `${pod.name}: ${reason} (${container.image}): ${state?.waiting?.message ?? ''}.${hint}`;
       }
     }
   }
 
-  #follow(pod: Pod): void {
-    const { restarts } = pod;
-    const key = `${pod.uid} ${restarts}`;
-    if (this.#followed.has(key) || this.#isClosed) return;
-    const before = pod.reports.length;
-    const args = ['logs', '--follow', '--timestamps', pod.name, '-c', 'app'];
-    const following = this.#kubectl.follow(args, (line) => {
-      const report = reportOf(line);
-      if (report !== null) pod.reports.push(report);
-    });
-    this.#followed.set(key, following);
-    void following.ended.then(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      const isOver = pod.goneAt !== null || pod.isTerminating;
-      pod.hasEnded = isOver;
-      if (isOver || this.#isClosed || pod.restarts !== restarts) return;
-      // A stream that broke is read again, from its start.
-      pod.reports.length = before;
-      this.#followed.delete(key);
-      this.#follow(pod);
-    });
+  #follow(pod: Pod, container: string): void {
+    if (this.#followed.has(container) || this.#isClosed) return;
+    pod.container = container;
+    pod.end = null;
+    const following = this.#kubectl.follow([...logsOf(pod), '--follow'], (line) => hear(pod, [line]));
+    this.#followed.set(container, following);
+    following.ended
+      // The server closes the stream of a container that is over; one that breaks is an error.
+      .then((code) => this.#readToTheEnd(pod, container, code === 0))
+      .then((end) => {
+        if (pod.container === container) pod.end = end;
+      })
+      .catch((error: unknown) => (this.failure ??= `${pod.name}: ${String(error)}`));
   }
+
+  /**
+   * Reads again what a stream told that has ended: the container is over, or only the stream broke. Which of them, the API
+   * knows later, and not at all when the pod is gone by then.
+   */
+  async #readToTheEnd(pod: Pod, container: string, isClosedByServer: boolean): Promise<Pod['end']> {
+    let isWhole = isClosedByServer;
+    let place: Place = 'running';
+    while (!this.#isClosed) {
+      const args = place === 'before' ? ['--previous'] : [];
+      const text = await this.#kubectl.run([...logsOf(pod), ...args]).catch(() => null);
+      // The name may be another pod's by now: only where it is still this one's, the text was.
+      const before: Place = place;
+      place = await this.#placeOf(pod, container);
+      if (place === 'gone') return isWhole ? 'heard' : 'lost';
+      if (text !== null && hear(pod, text.split('\n'))) isWhole = false;
+      if (text !== null && place !== 'running' && place === before) return 'heard';
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    return null;
+  }
+
+  async #placeOf({ name, uid }: Pod, container: string): Promise<Place> {
+    const now = await this.#kubectl.json<PodObject>(['get', 'pod', name]).catch((error: unknown) => {
+      if (String(error).includes('NotFound')) return null;
+      throw error;
+    });
+    if (now?.metadata.uid !== uid) return 'gone';
+    for (const { containerID, state, lastState } of now.status?.containerStatuses ?? []) {
+      if (containerID === container) return state?.terminated === undefined ? 'running' : 'over';
+      if (lastState?.terminated?.containerID === container) return 'before';
+    }
+    return 'gone';
+  }
+}
+
+/** Where the log of a container is: that of its pod, still written or not; that of the one before; nowhere. */
+type Place = 'running' | 'over' | 'before' | 'gone';
+
+/**
+ * Takes each line once, however often it is read, in the order of their times.
+ *
+ * @returns whether one of them is new
+ */
+function hear(pod: Pod, lines: readonly string[]): boolean {
+  // Times are in nanoseconds: no two lines are the same.
+  const fresh = lines.filter((line) => line !== '' && !pod.heard.has(line));
+  for (const line of fresh) {
+    pod.heard.add(line);
+    const report = reportOf(line);
+    if (report === null) continue;
+    const before = pod.reports.findLastIndex(({ at }) => at <= report.at);
+    pod.reports.splice(before + 1, 0, report);
+  }
+  return fresh.length > 0;
+}
+
+function logsOf({ name }: Pod): string[] {
+  return ['logs', '--timestamps', name, '-c', 'app'];
 }
 
 const imageHint = `

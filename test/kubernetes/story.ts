@@ -1,11 +1,11 @@
 /**
  * `npm run test:kubernetes`: the story on a real cluster, the one that KUBECONFIG names, with the manifests of
- * examples/kubernetes as they stand. Takes about five minutes, two of them the removal of a peer with the default window.
+ * examples/kubernetes as they stand. Takes about four minutes, two of them the removal of a peer with the default window.
  */
 import assert from 'node:assert/strict';
 import { defaults } from '../../src/options.ts';
-import type { Places, Row } from './convergence.ts';
-import { convergence, markdownOf, placesOf } from './convergence.ts';
+import type { Places, Row } from './believed-after.ts';
+import { believedAfter, markdownOf, placesOf } from './believed-after.ts';
 import { Deployment } from './deployment.ts';
 import type { Pod, Report } from './pods.ts';
 
@@ -51,7 +51,7 @@ describe('The story on a Kubernetes cluster', function () {
     await converges('ordered start', begunAt, [first, second]);
   });
 
-  it('both pods, deleted, come back in order on new IPs under their names, and web-0 is the primary as before', async () => {
+  it('both pods, deleted, come back in order under their names, and web-0 is the primary as before', async () => {
     const old = deployment.pods.living('web');
     const begunAt = await hasWritten();
     await deployment.kubectl.run(['delete', 'pod', 'web-0', 'web-1']);
@@ -60,9 +60,10 @@ describe('The story on a Kubernetes cluster', function () {
     assertInOrder(first, second);
     for (const pod of [first, second]) {
       assertKnowsItself(pod, deployment.kubectl.namespace);
-      assert.ok(!old.some(({ address }) => address === pod.address), `${pod.name} has an IP that nobody had`);
     }
-    await converges('both deleted, back on new IPs', begunAt, [first, second]);
+    // Some networks give an IP that has just become free to the next pod.
+    const moved = [first, second].filter(({ address }) => !old.some((before) => before.address === address));
+    await converges(`both deleted, ${moved.length} of 2 on new IPs`, begunAt, [first, second]);
   });
 
   it('a third pod is seen by all when it comes, and forgotten by all when it went', async () => {
@@ -107,20 +108,28 @@ describe('The story on a Kubernetes cluster', function () {
     const begunAt = await hasWritten();
     await deployment.kubectl.run(['delete', 'pod', 'web-0', '--force', '--grace-period=0']);
     const two = await deployment.settled(2, old.slice(0, 1));
-    const [, follower] = two;
+    const [primary, follower] = two;
     assert.ok(follower !== undefined && follower === old[1], 'web-1 was left alone');
-    await converges('web-0 deleted by force', begunAt, two);
-    // It moved; nobody took it for another pod, or thought that there was no primary.
+    // Some networks give an IP that has just become free to the next pod: then there is no move to see.
+    const hasMoved = primary?.address !== old[0]?.address;
+    await converges(`web-0 deleted by force, ${hasMoved ? 'on a new IP' : 'on the same IP'}`, begunAt, two);
+    // Nobody took it for another pod, or thought that there was no primary.
     const events = eventsAbout('web-0', follower, begunAt);
-    assert.ok(events.length > 0 && events.every((name) => name === 'peerMoved'), String(events));
+    assert.ok(events.length > 0 || !hasMoved, 'a move is told');
+    assert.ok(
+      events.every((name) => name === 'peerMoved'),
+      String(events),
+    );
   });
 
   it('no acknowledged write is lost, none went to the wrong pod', async () => {
     await hasWritten();
     await deployment.kubectl.run(['delete', 'deployment', 'writer']);
     await deployment.until('the writer to end', 60_000, () =>
-      deployment.pods.all.every(({ app, hasEnded }) => app !== 'writer' || hasEnded),
+      deployment.pods.all.every(({ app, end }) => app !== 'writer' || end !== null),
     );
+    const cut = deployment.pods.all.filter(({ app, end }) => app === 'writer' && end === 'lost');
+    assert.equal(cut.length, 0, `the last lines of ${cut.map(({ name }) => name).join(', ')} were never heard`);
     const writes = deployment.pods.reports('writer', 'write');
     assert.ok(acknowledged(writes).length > 500, `${acknowledged(writes).length} writes`);
     const strangers = writes.filter(({ pod }) => pod !== null && pod !== 'web-0');
@@ -137,7 +146,7 @@ describe('The story on a Kubernetes cluster', function () {
     const places: Places = placesOf(pods);
     const boundMs = cacheBoundMs() + defaults['refresh.maxIntervalMs'] + windowMs + 1_500;
     const ms = await deployment.until(`all pods to believe ${JSON.stringify(places)}`, boundMs + 30_000, () =>
-      convergence(pods, deployment.pods.reports('witness', 'dns'), places),
+      believedAfter(pods, deployment.pods.reports('witness', 'dns'), places),
     );
     const until = await hasWritten();
     const writes = deployment.pods.reports('writer', 'write').filter(({ at }) => at >= begunAt && at <= until);
@@ -252,7 +261,11 @@ async function versionsOf({ kubectl }: Deployment, cacheSeconds: number): Promis
   const { serverVersion } = await kubectl.json<{ serverVersion: { gitVersion: string } }>(['version']);
   const { items } = await kubectl.json<{ items: { status: { nodeInfo: Record<string, string> } }[] }>(['get', 'nodes']);
   const { containerRuntimeVersion = '?', osImage = '?' } = items[0]?.status.nodeInfo ?? {};
+  const pod = await kubectl.json<{ status: { containerStatuses: { image: string; imageID: string }[] } }>([
+    ...['get', 'pod', 'web-0'],
+  ]);
+  const { image = '?', imageID = '?' } = pod.status.containerStatuses[0] ?? {};
   const node = await kubectl.inPod<string>('web-0', 'console.log(JSON.stringify(process.version))');
   const date = new Date().toISOString().slice(0, 10);
-  return `${date}: Kubernetes ${serverVersion.gitVersion}, ${items.length} node(s), ${containerRuntimeVersion}, ${osImage}, Node.js ${node} in the pods; DNS caches for ${cacheSeconds} s; every window at its default`;
+  return `${date}: Kubernetes ${serverVersion.gitVersion}, ${items.length} node(s), ${containerRuntimeVersion}, ${osImage}, Node.js ${node} in the pods, image ${image} (${imageID}); DNS caches for ${cacheSeconds} s; every window at its default`;
 }

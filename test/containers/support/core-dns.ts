@@ -6,6 +6,23 @@ import type { Docker, Runtime } from './runtime.ts';
 import { images } from './runtime.ts';
 import { temporaryDirectory } from './sweep.ts';
 
+/** What a server block knows of a cluster. */
+export interface CorefileCluster {
+  /** Where the Kubernetes API listens on this machine. */
+  readonly apiPort: number;
+  /** Of the plugin `kubernetes`, a line each. */
+  readonly options: readonly string[];
+}
+
+/** A server block of a Corefile: these plugins, and `kubernetes` where there is a cluster. */
+export function serverBlock(
+  plugins: readonly string[],
+  { port = 53, cluster = null }: { readonly port?: number; readonly cluster?: CorefileCluster | null } = {},
+): string {
+  const lines = ['errors', ...plugins, ...(cluster === null ? [] : [kubernetes(cluster)])];
+  return `.:${port} {\n  ${lines.join('\n  ')}\n}\n`;
+}
+
 /** Which DNS server to start, and where. */
 export interface CoreDnsOptions {
   readonly runtime: Runtime;
@@ -34,15 +51,20 @@ export class CoreDns {
     const { runtime } = options;
     const directory = temporaryDirectory();
     writeFileSync(join(directory, 'Corefile'), options.corefile);
-    const container = await runtime.client.container.create(creation(options, directory));
-    const dns = new CoreDns(options, container, directory);
     try {
-      await dns.start();
+      const container = await runtime.client.container.create(creation(options, directory));
+      const dns = new CoreDns(options, container, directory);
+      try {
+        await dns.start();
+        return dns;
+      } catch (error) {
+        await container.remove({ force: true, v: true }).catch(() => undefined);
+        throw error;
+      }
     } catch (error) {
-      await dns.close();
+      rmSync(directory, { recursive: true, force: true });
       throw error;
     }
-    return dns;
   }
 
   /** Starts it again after {@link stop}, with empty caches. */
@@ -78,14 +100,33 @@ export class CoreDns {
     const since = Date.now() / 1_000;
     await action();
     const output = await this.#options.runtime.client.container.logs(this.#container, { since });
+    const input = createInterface({ input: output });
+    let why = 'ended before it said';
+    const timer = setTimeout(() => {
+      why = `did not within ${patienceMs} ms say`;
+      input.close();
+    }, patienceMs);
     const lines: string[] = [];
-    for await (const one of createInterface({ input: output })) {
-      if (line.test(one)) return;
-      lines.push(one);
+    try {
+      for await (const one of input) {
+        if (line.test(one)) return;
+        lines.push(one);
+      }
+    } finally {
+      clearTimeout(timer);
     }
-    throw new Error(`CoreDNS ended before it said ${String(line)}:\n${lines.join('\n')}`);
+    throw new Error(`CoreDNS ${why} ${String(line)}:\n${lines.join('\n')}`);
   }
 }
+
+function kubernetes({ apiPort, options }: CorefileCluster): string {
+  const endpoint = `endpoint http://host.docker.internal:${apiPort}`;
+  const lines = [endpoint, ...options, 'fallthrough in-addr.arpa ip6.arpa'];
+  return `kubernetes cluster.local in-addr.arpa ip6.arpa {\n    ${lines.join('\n    ')}\n  }`;
+}
+
+/** It takes a second, also on a busy machine. */
+const patienceMs = 20_000;
 
 type Container = ReturnType<Docker['getContainer']>;
 

@@ -88,8 +88,13 @@ export class PodContainer implements PodProcess {
   async #start(): Promise<Container> {
     const { client } = this.#options.runtime;
     const container = await client.container.create(this.#creation());
-    await client.container.start(container);
-    return container;
+    try {
+      await client.container.start(container);
+      return container;
+    } catch (error) {
+      await container.remove({ force: true, v: true }).catch(() => undefined);
+      throw error;
+    }
   }
 
   async #live(): Promise<void> {
@@ -109,18 +114,23 @@ export class PodContainer implements PodProcess {
   }
 
   #hear(line: string): void {
-    if (line.startsWith('{')) this.#options.onSaid?.(JSON.parse(line) as Record<string, unknown>);
-    else this.output.push(line);
+    const said = parsed(line);
+    if (said === null) this.output.push(line);
+    else this.#options.onSaid?.(said);
   }
 
   async #signal(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    // Where it was never there, `started` says why.
+    const container = await this.#container.catch(() => null);
+    if (container === null) return;
     try {
-      const container = await this.#container;
       const { State } = await container.inspect();
       if (State.Paused && signal === 'SIGKILL') await container.unpause();
       await container.kill({ signal });
-    } catch {
-      // It was never there, or has ended already.
+    } catch (error) {
+      // 404 and 409: it has ended already.
+      const { statusCode } = error as { readonly statusCode?: number };
+      if (statusCode !== 404 && statusCode !== 409) this.output.push(`${signal}: ${String(error)}`);
     }
   }
 
@@ -150,6 +160,16 @@ export class PodContainer implements PodProcess {
       writeFileSync(file, text);
       return `${file}:${path}:ro`;
     });
+  }
+}
+
+/** A report; `null` for what only looks like one, as an object that the runtime prints with an exception. */
+function parsed(line: string): Readonly<Record<string, unknown>> | null {
+  if (!line.startsWith('{')) return null;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return null;
   }
 }
 

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { Docker, Runtime } from './runtime.ts';
+import { removeNetwork } from './sweep.ts';
 
 /**
  * A network of its own for one cluster: a /24 that nobody here uses, found by chance, so that runs side by side do not
@@ -29,8 +30,8 @@ export class ContainerNetwork {
         await docker.createNetwork({ Name: name, Labels: { ...labels }, IPAM: { Config } });
         return new ContainerNetwork(docker, name, prefix);
       } catch (error) {
-        // Another network has it.
-        if (attempt === 20) throw error;
+        // Another network has the addresses, or that of another run the name.
+        if (attempt === 20 || !/overlap|already exists/i.test(String(error))) throw error;
       }
     }
   }
@@ -53,7 +54,7 @@ export class ContainerNetwork {
 
   /** Removes it, when its containers have gone. */
   async close(): Promise<void> {
-    await this.#docker.getNetwork(this.name).remove();
+    await removeNetwork(this.#docker, this.name);
   }
 }
 

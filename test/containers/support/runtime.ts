@@ -80,7 +80,8 @@ async function missingImages(client: ContainerRuntimeClient): Promise<string | n
 }
 
 function none(why: string): null {
-  if (process.env['CI'] !== undefined) throw new Error(`the container tests cannot run, and in CI they must: ${why}`);
+  if (!['', 'false'].includes(process.env['CI'] ?? ''))
+    throw new Error(`the container tests cannot run, and in CI they must: ${why}`);
   console.log(`    skipped: the container tests, for ${why}`);
   return null;
 }

@@ -5,7 +5,7 @@ import type { Message, ResourceRecord } from '../../../src/dns/message.ts';
 import { ClusterHistory } from '../../../src/testing/cluster-state.ts';
 import { EmbeddedDns } from '../../../src/testing/embedded-dns.ts';
 import { capturedNames, readCaptured } from '../../support/captured-answers.ts';
-import { capturedState, captures, lasting } from '../../support/captures.ts';
+import { capturedState, captures, lasting, lastingRecord } from '../../support/captures.ts';
 
 // What the real CoreDNS answered once: test/containers/differential.test.ts captures it.
 
@@ -31,7 +31,7 @@ const contents: Readonly<Record<string, readonly string[]>> = {
   'a-of-no-pod': [
     'NXDOMAIN AA RD OPT 1232',
     '? A web-7.nginx.default.svc.cluster.local',
-    '> cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 1795614301 7200 1800 86400 30',
+    '> cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 0 7200 1800 86400 30',
   ],
   'a-of-the-service': [
     'NOERROR AA RD OPT 1232',
@@ -49,14 +49,14 @@ const contents: Readonly<Record<string, readonly string[]>> = {
   'aaaa-of-an-ipv4-pod': [
     'NOERROR AA RD OPT 1232',
     '? AAAA web-1.nginx.default.svc.cluster.local',
-    '> cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 1795614301 7200 1800 86400 30',
+    '> cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 0 7200 1800 86400 30',
   ],
   badvers: ['BADVERS RD OPT 0', '? A web-1.nginx.default.svc.cluster.local'],
   'ns-of-the-zone': [
     'NOERROR AA RD OPT 1232',
     '? NS cluster.local',
     'cluster.local 30 NS ns.dns.cluster.local',
-    '+ ns.dns.cluster.local 30 A 10.238.43.10',
+    '+ ns.dns.cluster.local 30 A 0.0.0.0',
   ],
   'ptr-of-a-pod': [
     'NOERROR AA RD OPT 1232',
@@ -67,7 +67,7 @@ const contents: Readonly<Record<string, readonly string[]>> = {
   'soa-of-the-zone': [
     'NOERROR AA RD OPT 1232',
     '? SOA cluster.local',
-    'cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 1795614301 7200 1800 86400 30',
+    'cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 0 7200 1800 86400 30',
   ],
   'srv-dual-stack': [
     'NOERROR AA RD OPT 1232',
@@ -197,7 +197,7 @@ const contents: Readonly<Record<string, readonly string[]>> = {
   'srv-without-such-a-port': [
     'NXDOMAIN AA RD OPT 1232',
     '? SRV _raft._tcp.nginx.default.svc.cluster.local',
-    '> cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 1795614301 7200 1800 86400 30',
+    '> cluster.local 30 SOA ns.dns.cluster.local hostmaster.cluster.local 0 7200 1800 86400 30',
   ],
   srv: [
     'NOERROR AA RD OPT 1232',
@@ -220,18 +220,16 @@ describe('captured answers of CoreDNS', () => {
   for (const name of capturedNames()) {
     const { origin, packet } = readCaptured(name);
     it(`${name} reads as it did`, () => {
-      assert.deepEqual(shown(decodeMessage(packet)), contents[name], origin.join('\n'));
+      // Sets have no order: after the next capture it is another one.
+      assert.deepEqual(shown(decodeMessage(packet)).sort(), contents[name]?.toSorted(), origin.join('\n'));
     });
   }
 
-  for (const { file, query, transport, question } of captures) {
+  for (const { file, query, transport } of captures) {
     it(`${file} is what the embedded DNS answers, too`, () => {
       const { packet } = readCaptured(file);
-      const glue = decodeMessage(packet).additionals.flatMap((one) => (one.type === 'A' ? one.address : []));
-      const dns = new EmbeddedDns(new ClusterHistory({ ...capturedState, resourceVersion: 1 }), {
-        // In a container, the name server's address is the container's.
-        ...{ ttlSeconds: 30, loadBalance: false, ...(question.startsWith('NS') && { serverAddresses: glue }) },
-      });
+      const history = new ClusterHistory({ ...capturedState, resourceVersion: 1 });
+      const dns = new EmbeddedDns(history, { ttlSeconds: 30, loadBalance: false });
       const [reply] = dns.receive(query, transport).packets;
       assert.deepEqual(reply && lasting(reply), lasting(packet));
     });
@@ -262,6 +260,6 @@ function shown(message: Message): string[] {
 }
 
 function text(record: ResourceRecord): string {
-  const { name, ttlSeconds, type, ...rest } = record;
+  const { name, ttlSeconds, type, ...rest } = lastingRecord(record);
   return [name, ttlSeconds, type, ...Object.values<number | string | readonly string[]>(rest).flat()].join(' ');
 }

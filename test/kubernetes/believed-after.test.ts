@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Places } from './convergence.ts';
-import { convergence, sinceWhen } from './convergence.ts';
+import type { Places } from './believed-after.ts';
+import { believedAfter, sinceWhen } from './believed-after.ts';
 import type { Pod, Report } from './pods.ts';
 
 const old: Places = { 'web-0': '10.0.0.1:7000' };
@@ -22,6 +22,11 @@ function restarted(before: Pod, after: Pod): Pod {
   return { ...after, reports: [...before.reports, ...after.reports] };
 }
 
+/** The same pod, whose first line has not come yet. */
+function unheard({ reports, ...rest }: Pod): Pod {
+  return { ...rest, reports: reports.slice(1) };
+}
+
 describe('What the story on a cluster measures', () => {
   it('a state counts from when it came to stay', () => {
     assert.equal(sinceWhen(dns([1, old], [2, now], [3, same]), now, 'pods'), 2);
@@ -38,11 +43,12 @@ describe('What the story on a cluster measures', () => {
     ['is not there, while one believes something else', [pod(0, [107, now]), pod(0, [109, old])], null],
     ['is not there, while one knows no primary', [pod(0, [107, now, 'web-1'])], null],
     ['is not there, while one has said nothing', [pod(0)], null],
+    ['is not there, while one has not said hello', [unheard(pod(0, [107, now]))], null],
     ['is not there, while a new process has said nothing', [restarted(pod(0, [107, now]), pod(200))], null],
   ];
   for (const [name, pods, expected] of cases) {
     it(`convergence ${name}`, () => {
-      assert.equal(convergence(pods, dns([50, old], [100, now]), now), expected);
+      assert.equal(believedAfter(pods, dns([50, old], [100, now]), now), expected);
     });
   }
 });

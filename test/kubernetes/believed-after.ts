@@ -35,17 +35,18 @@ export function sinceWhen(reports: readonly Report[], places: Places, field: str
 }
 
 /** How long after DNS said so, or after its own start, each pod believed it: the longest. `null` while one does not. */
-export function convergence(pods: readonly Pod[], witness: readonly Report[], places: Places): number | null {
+export function believedAfter(pods: readonly Pod[], witness: readonly Report[], places: Places): number | null {
   const changedAt = sinceWhen(witness, places, 'pods');
   if (changedAt === null) return null;
   const delays = pods.map(({ reports }) => {
     // What the process that runs now has said: a container may have been started again in its pod.
-    const own = reports.slice(reports.findLastIndex(({ kind }) => kind === 'hello'));
-    const startedAt = own[0]?.at ?? Infinity;
+    const start = reports.findLastIndex(({ kind }) => kind === 'hello');
+    const [hello, ...own] = start === -1 ? [] : reports.slice(start);
+    if (hello === undefined) return null;
     const topologies = own.filter(({ kind }) => kind === 'topology');
     const believedAt = sinceWhen(topologies, places, 'peers');
     const isPrimaryKnown = topologies.at(-1)?.['primary'] === 'web-0';
-    return believedAt === null || !isPrimaryKnown ? null : Math.max(0, believedAt - Math.max(changedAt, startedAt));
+    return believedAt === null || !isPrimaryKnown ? null : Math.max(0, believedAt - Math.max(changedAt, hello.at));
   });
   return delays.some((delay) => delay === null) ? null : Math.max(...(delays as number[]));
 }

@@ -14,6 +14,11 @@ export const defaultWindows: Windows = {
   removeAfterMs: 120_000,
 };
 
+/** The options of the library. */
+export function optionsOf({ minIntervalMs, maxIntervalMs, missingAfterMs, removeAfterMs }: Windows): object {
+  return { refresh: { minIntervalMs, maxIntervalMs }, absence: { missingAfterMs, removeAfterMs } };
+}
+
 /** The arguments of the example programs that say how often DNS is asked. */
 export function intervals({ minIntervalMs, maxIntervalMs }: Windows): string[] {
   return [`--min-interval-ms=${minIntervalMs}`, `--max-interval-ms=${maxIntervalMs}`];
