@@ -16,7 +16,7 @@ interface View {
   startedAt: number;
   /** When it changed its belief about a peer to what that is now. */
   readonly since: Map<string, number>;
-  /** What it said beside: `moved web-1`, `removed web-2`. */
+  /** What it said beside: `moved web-1`, `missing web-2`, `removed web-2`. */
   readonly events: string[];
 }
 
@@ -86,7 +86,7 @@ export class WatchingSet {
     await this.#until('the containers to start', 60_000, isSo);
   }
 
-  /** What the pods that were there all the time said of changes, each once: they agree where there is one line. */
+  /** What the pods of that name said of changes, in order. */
   eventsOf(podName: string): readonly string[] {
     return [...this.#views.values()].filter(({ pod }) => pod.name === podName).flatMap(({ events }) => events);
   }
@@ -180,4 +180,4 @@ export interface WatchingSetOptions {
 type Said =
   | { readonly kind: 'start' }
   | { readonly kind: 'topology'; readonly peers: Readonly<Record<string, string>> }
-  | { readonly kind: 'moved' | 'removed'; readonly podName: string };
+  | { readonly kind: 'moved' | 'missing' | 'removed'; readonly podName: string };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { request } from 'undici';
 import type { Configuration, Play } from './story-stage.ts';
 import { Stage } from './story-stage.ts';
 import type { Runtime } from './support/runtime.ts';
@@ -206,6 +207,14 @@ async function handOver(stage: Stage): Promise<void> {
   for (const podName of ['web-0', 'web-1']) cluster.pod(podName).delete({ gracePeriodMs: 0 });
   await stage.settled();
   assert.deepEqual(cluster.pod('web-1').addresses, [old]);
+  // A write that comes there by the old answer is meant for another pod: that, and not that web-1 does not lead, is why.
+  const { statusCode, headers, body } = await request(`http://${old}:7000/log/stray`, {
+    method: 'PUT',
+    headers: { host: `${cluster.stableName('web-0')}:7000` },
+    body: 'stray',
+  });
+  await body.dump();
+  assert.deepEqual([statusCode, headers['stateful-peers-refused-by']], [421, 'web-1']);
   await stage.converges('IP handed over');
   await stage.deployment.acknowledges(20);
 }

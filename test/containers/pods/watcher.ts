@@ -18,6 +18,9 @@ peers.on('peerMoved', ({ current, gained }) => {
     JSON.stringify({ kind: 'moved', podName: current.podName, gained: gained.map(({ address }) => address) }),
   );
 });
+peers.on('presenceChanged', ({ current: { podName, presence } }) => {
+  if (presence === 'missing') console.log(JSON.stringify({ kind: 'missing', podName }));
+});
 peers.on('peerRemoved', ({ previous }) => console.log(JSON.stringify({ kind: 'removed', podName: previous.podName })));
 
 // Idle polling keeps no process alive.
