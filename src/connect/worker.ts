@@ -7,6 +7,7 @@ import { asObject, fail, optionalSignal } from '../option-checks.ts';
 import type { CheckedTarget, Target } from '../topology/target.ts';
 import type { Peer } from '../topology/topology.ts';
 import type { Addresses } from './addresses.ts';
+import { retryDelay } from './addresses.ts';
 
 /** What a worker gets beside the peer. */
 export interface WorkerContext {
@@ -232,7 +233,8 @@ class Worker implements WorkerHandle {
 
   async #loop(): Promise<void> {
     const retry = await this.#loadRetry();
-    for (let wasWell = false; this.#stopping === null && retry !== null;) {
+    if (retry === null) return;
+    for (let wasWell = false; this.#stopping === null;) {
       const series = new AbortController();
       this.#series = series;
       // After health there is a short pause as well: what ended one worker ended others, and they come back together.
@@ -260,7 +262,7 @@ class Worker implements WorkerHandle {
    * no file descriptor is free; it is tried again, as after any failure. `null` where the worker was stopped meanwhile.
    */
   async #loadRetry(): Promise<typeof pRetry | null> {
-    while (this.#stopping === null) {
+    for (let failures = 1; this.#stopping === null; failures += 1) {
       try {
         return (await import('p-retry')).default;
       } catch (error) {
@@ -268,13 +270,8 @@ class Worker implements WorkerHandle {
         this.#state = 'backing-off';
         debug('%s: p-retry could not be loaded: %s', this.#job.kind, error);
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, firstDelayMs);
-        this.#series.signal.addEventListener('abort', () => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
+      // A worker that is stopped waits no longer.
+      await this.#addresses.changed(this.#series.signal, retryDelay(failures, Math.random())).catch(() => undefined);
     }
     return null;
   }
