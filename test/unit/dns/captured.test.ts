@@ -105,84 +105,15 @@ const contents: Readonly<Record<string, readonly string[]>> = {
   'srv-of-twenty-cut-at-1232': [
     'NOERROR AA TC RD OPT 1232',
     '? SRV _peer._tcp.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-0.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-1.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-2.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-3.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-4.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-5.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-6.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-7.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-8.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-9.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-10.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-11.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-12.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-13.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-14.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-15.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-16.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-17.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-18.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-19.many.default.svc.cluster.local',
-    '+ web-0.many.default.svc.cluster.local 30 A 10.244.1.1',
-    '+ web-1.many.default.svc.cluster.local 30 A 10.244.1.2',
+    ...listed(20),
+    ...glue(2),
   ],
-  'srv-of-twenty-cut-at-512': [
-    'NOERROR AA TC RD',
-    '? SRV _peer._tcp.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-0.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-1.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-2.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-3.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-4.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-5.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-6.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-7.many.default.svc.cluster.local',
-  ],
+  'srv-of-twenty-cut-at-512': ['NOERROR AA TC RD', '? SRV _peer._tcp.many.default.svc.cluster.local', ...listed(8)],
   'srv-of-twenty-over-tcp': [
     'NOERROR AA RD OPT 1232',
     '? SRV _peer._tcp.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-0.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-1.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-2.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-3.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-4.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-5.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-6.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-7.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-8.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-9.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-10.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-11.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-12.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-13.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-14.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-15.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-16.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-17.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-18.many.default.svc.cluster.local',
-    '_peer._tcp.many.default.svc.cluster.local 30 SRV 0 5 7000 web-19.many.default.svc.cluster.local',
-    '+ web-0.many.default.svc.cluster.local 30 A 10.244.1.1',
-    '+ web-1.many.default.svc.cluster.local 30 A 10.244.1.2',
-    '+ web-2.many.default.svc.cluster.local 30 A 10.244.1.3',
-    '+ web-3.many.default.svc.cluster.local 30 A 10.244.1.4',
-    '+ web-4.many.default.svc.cluster.local 30 A 10.244.1.5',
-    '+ web-5.many.default.svc.cluster.local 30 A 10.244.1.6',
-    '+ web-6.many.default.svc.cluster.local 30 A 10.244.1.7',
-    '+ web-7.many.default.svc.cluster.local 30 A 10.244.1.8',
-    '+ web-8.many.default.svc.cluster.local 30 A 10.244.1.9',
-    '+ web-9.many.default.svc.cluster.local 30 A 10.244.1.10',
-    '+ web-10.many.default.svc.cluster.local 30 A 10.244.1.11',
-    '+ web-11.many.default.svc.cluster.local 30 A 10.244.1.12',
-    '+ web-12.many.default.svc.cluster.local 30 A 10.244.1.13',
-    '+ web-13.many.default.svc.cluster.local 30 A 10.244.1.14',
-    '+ web-14.many.default.svc.cluster.local 30 A 10.244.1.15',
-    '+ web-15.many.default.svc.cluster.local 30 A 10.244.1.16',
-    '+ web-16.many.default.svc.cluster.local 30 A 10.244.1.17',
-    '+ web-17.many.default.svc.cluster.local 30 A 10.244.1.18',
-    '+ web-18.many.default.svc.cluster.local 30 A 10.244.1.19',
-    '+ web-19.many.default.svc.cluster.local 30 A 10.244.1.20',
+    ...listed(20),
+    ...glue(20),
   ],
   'srv-without-edns': [
     'NOERROR AA RD',
@@ -239,6 +170,20 @@ describe('captured answers of CoreDNS', () => {
     assert.deepEqual([...capturedNames()].sort(), captures.map(({ file }) => file).sort());
   });
 });
+
+/** That many of the pods of a Service with twenty, as SRV has them. */
+function listed(count: number): string[] {
+  const zone = 'many.default.svc.cluster.local';
+  return Array.from({ length: count }, (_, pod) => `_peer._tcp.${zone} 30 SRV 0 5 7000 web-${pod}.${zone}`);
+}
+
+/** The addresses of as many of them. */
+function glue(count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, pod) => `+ web-${pod}.many.default.svc.cluster.local 30 A 10.244.1.${pod + 1}`,
+  );
+}
 
 /** Header, OPT and question, then a line a record; `>` stands before authority, `+` before glue. */
 function shown(message: Message): string[] {
