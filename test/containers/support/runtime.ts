@@ -2,6 +2,7 @@ import { globalAgent } from 'node:http';
 import { hostname } from 'node:os';
 import { version } from 'node:process';
 import type { ContainerRuntimeClient } from 'testcontainers';
+import { isInCi } from '../../support/ci.ts';
 import { sweep } from './sweep.ts';
 
 /** What all containers and networks of these tests are labelled with; the value says which run made them. */
@@ -80,8 +81,7 @@ async function missingImages(client: ContainerRuntimeClient): Promise<string | n
 }
 
 function none(why: string): null {
-  if (!['', 'false'].includes(process.env['CI'] ?? ''))
-    throw new Error(`the container tests cannot run, and in CI they must: ${why}`);
+  if (isInCi) throw new Error(`the container tests cannot run, and in CI they must: ${why}`);
   console.log(`    skipped: the container tests, for ${why}`);
   return null;
 }
