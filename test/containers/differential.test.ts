@@ -112,6 +112,7 @@ describe('the embedded DNS answers as CoreDNS does', function () {
     const server = { address, port: ports.cached };
     const dns = new EmbeddedDns(history, { ttlSeconds, loadBalance: false, replicas: [{ cache: cacheSettings }] });
     const questions = captures.filter(({ question, edns }) => question.endsWith(cachedZone) && edns === 1_232);
+    assert.ok(questions.length > 5, `${questions.length} questions`);
     /** How long ago the answers were put into the cache, by their TTLs; seconds. */
     const bothAnswer = async (): Promise<number[]> => {
       const ages = questions.map(async (one) => {
