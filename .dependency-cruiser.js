@@ -25,14 +25,14 @@ export default {
       comment: 'identity, dns and topology stand on errors.ts alone, types included.',
       severity: 'error',
       from: { path: '^src/(identity|dns|topology)/' },
-      to: { path: '^src/', pathNot: '^src/((identity|dns|topology)/|errors\\.ts$)' },
+      to: { path: '^src/', pathNot: '^src/((identity|dns|topology)/|(errors|late-modules)\\.ts$)' },
     },
     {
       name: 'topology-is-pure',
       comment: 'Time and answers come in as values, so that a belief can be replayed: no Node.js module, no package.',
       severity: 'error',
       from: { path: '^src/topology/' },
-      to: { pathNot: '^(src/|\\.)' },
+      to: { path: '^(?!src/|\\.)|^src/late-modules\\.ts$' },
     },
     {
       name: 'errors-see-types-only',
@@ -53,7 +53,7 @@ export default {
       comment: 'watch asks dns and feeds topology. It does not know who it runs for or who listens.',
       severity: 'error',
       from: { path: '^src/watch/' },
-      to: { path: '^src/', pathNot: '^src/((watch|dns|topology)/|(errors|diagnostics)\\.ts$)' },
+      to: { path: '^src/', pathNot: '^src/((watch|dns|topology)/|(errors|diagnostics|debug|late-modules)\\.ts$)' },
     },
     {
       name: 'connect-sees-an-address-source',
@@ -64,7 +64,7 @@ export default {
       from: { path: '^src/connect/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(connect/|topology/target\\.ts$|(errors|diagnostics|option-checks)\\.ts$)',
+        pathNot: '^src/(connect/|topology/target\\.ts$|(errors|diagnostics|debug|option-checks|late-modules)\\.ts$)',
         ...types,
       },
     },
@@ -80,7 +80,10 @@ export default {
       comment: 'Of the rest, connect and http know the types of topology; http knows connect, not the other way round.',
       severity: 'error',
       from: { path: '^src/(connect|http)/' },
-      to: { path: '^src/', pathNot: '^src/((connect|$1|topology)/|(errors|diagnostics|option-checks)\\.ts$)' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/((connect|$1|topology)/|(errors|diagnostics|debug|option-checks|late-modules)\\.ts$)',
+      },
     },
     {
       name: 'nothing-stands-on-the-top',
@@ -116,9 +119,15 @@ export default {
       comment:
         'What the library reads of its machine stands in identity/environment.ts, so that tests can give it another.',
       severity: 'error',
-      // connect/dial.ts has node:process for a module that it loads late.
-      from: { path: '^src/', pathNot: '^src/((testing|cli)/|identity/environment\\.ts$|connect/dial\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/((testing|cli)/|identity/environment\\.ts$)' },
       to: { path: '^(node:)?(os|fs|fs/promises|process)$' },
+    },
+    {
+      name: 'modules-of-node-come-late',
+      comment: 'Importing the library loads none: late-modules.ts does when one is needed.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(testing|cli)/' },
+      to: { dependencyTypes: ['core'], ...types },
     },
     {
       name: 'timers-are-the-global-ones',

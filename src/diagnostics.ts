@@ -1,5 +1,5 @@
 import type { Channel } from 'node:diagnostics_channel';
-import { channel } from 'node:diagnostics_channel';
+import { diagnosticsChannel, late } from './late-modules.ts';
 
 /**
  * What `stateful-peers:question:start` and `:end` carry: the same object twice, with its end filled in. One pair for
@@ -53,12 +53,15 @@ export interface WorkerMessage {
  * The channels of node:diagnostics_channel. Publishing costs nothing while nobody subscribes. Names and messages are
  * covered by semver.
  */
-export const channels: Readonly<
+export const channels: () => Readonly<
   Record<'questionStart' | 'questionEnd' | 'connectionStart' | 'connectionEnd' | 'workerStuck', Channel>
-> = Object.freeze({
-  questionStart: channel('stateful-peers:question:start'),
-  questionEnd: channel('stateful-peers:question:end'),
-  connectionStart: channel('stateful-peers:connection:start'),
-  connectionEnd: channel('stateful-peers:connection:end'),
-  workerStuck: channel('stateful-peers:worker:stuck'),
+> = late(() => {
+  const { channel } = diagnosticsChannel();
+  return Object.freeze({
+    questionStart: channel('stateful-peers:question:start'),
+    questionEnd: channel('stateful-peers:question:end'),
+    connectionStart: channel('stateful-peers:connection:start'),
+    connectionEnd: channel('stateful-peers:connection:end'),
+    workerStuck: channel('stateful-peers:worker:stuck'),
+  });
 });

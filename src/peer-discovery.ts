@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events';
-import { debuglog } from 'node:util';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createAddresses } from './connect/addresses.ts';
@@ -10,12 +8,14 @@ import type { PeerLookup } from './connect/lookup.ts';
 import { createLookup } from './connect/lookup.ts';
 import type { WorkerContext, WorkerHandle, WorkerOptions } from './connect/worker.ts';
 import { follow, lead } from './connect/worker.ts';
+import { debug } from './debug.ts';
 import { familyOf, isLoopback, normaliseAddress } from './dns/address.ts';
 import type { DnsClient } from './dns/client.ts';
 import { createDnsClient } from './dns/client.ts';
 import type { DnsTransport, ServerAddress } from './dns/transport.ts';
 import { createNetworkTransport } from './dns/transport.ts';
 import { PeerDiscoveryError, optionError } from './errors.ts';
+import { events } from './late-modules.ts';
 import { GuardedEmitter } from './guarded-emitter.ts';
 import { serversFromEnvironment } from './identity/dns-servers.ts';
 import type { Environment } from './identity/environment.ts';
@@ -101,7 +101,6 @@ export interface Stats {
   readonly pools: PoolStats;
 }
 
-const debug = debuglog('stateful-peers');
 const serversReadEveryMs = 1_000;
 const diagnosisGoodForMs = 10_000;
 
@@ -152,7 +151,7 @@ export class PeerDiscovery<Self extends Peer | null = Peer | null>
     super();
     options.signal?.throwIfAborted();
     // Each waiter listens; Node.js warns from the eleventh on.
-    setMaxListeners(0, this.#closing.signal);
+    events().setMaxListeners(0, this.#closing.signal);
     this.identity = identity;
     this.#options = options;
     const { servers, explicit } = serversFromEnvironment(options.dns.servers, environment);

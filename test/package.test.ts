@@ -7,12 +7,10 @@ import { fileURLToPath } from 'node:url';
 
 /** What `import * as door from 'stateful-peers'` has at run time. */
 const expectedExports = ['PeerDiscoveryError', 'discoverPeers', 'fixedPrimary', 'lowestOrdinal', 'observePeers'];
-/** What the main door needs; the consumer has no other package at first. */
-const dependencies = ['eventemitter3'];
 const undiciExports = ['PeerDiscoveryError', 'PeerDispatcher', 'createIdentityGuard', 'retryableErrorCodes'];
 
 /** What the tarball holds: these files, and below dist/ and src/ what the patterns say. */
-const expectedFiles = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
+const expectedFiles = ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist/eventemitter3.LICENSE', 'package.json'];
 const expectedPatterns = [/^dist\/[\w/-]+\.(js|js\.map|d\.ts|d\.ts\.map)$/, /^src\/(?!cli|testing)[\w/-]+\.ts$/];
 /** One file a door, what both need, and what must run before undici: few files are quick to import. */
 const expectedModules = [/^chunk-\w+\.js$/, /^http\/preload-builtin-fetch\.js$/, /^index\.js$/, /^undici\.js$/];
@@ -31,9 +29,6 @@ describe('The package, packed and installed as a user would', function () {
     const [packed] = JSON.parse(npm('pack', '--json', '--pack-destination', consumer)) as [{ filename: string }];
     mkdirSync(installed, { recursive: true });
     execFileSync('tar', ['-xzf', join(consumer, packed.filename), '--strip-components=1', '-C', installed]);
-    for (const name of dependencies) {
-      cpSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), { recursive: true });
-    }
     writeFileSync(join(consumer, 'package.json'), '{ "private": true }\n');
   });
 
@@ -103,7 +98,7 @@ describe('The package, packed and installed as a user would', function () {
     assert.deepEqual(JSON.parse(same), expectedExports);
   });
 
-  it('importing it loads eventemitter3 and no other package, and nothing of http/, testing/ and cli/', () => {
+  it('importing it loads eventemitter3, which is in the file, and no other package, and nothing of http/, testing/ and cli/', () => {
     const log = join(consumer, 'loaded.txt');
     // Hooks run on a thread of their own, so what was loaded is told through a file.
     const hooks = `import { appendFileSync } from 'node:fs';
@@ -116,10 +111,8 @@ describe('The package, packed and installed as a user would', function () {
     const loaded = readFileSync(log, 'utf8').split('\n');
     const modules = loaded.flatMap((url) => /\/node_modules\/(.*)$/.exec(url)?.[1] ?? []);
     assert.ok(modules.includes('stateful-peers/dist/index.js'), loaded.join('\n'));
-    assert.deepEqual(
-      [...new Set(modules.map((path) => path.split('/')[0]))].sort(),
-      [...dependencies, 'stateful-peers'].sort(),
-    );
+    assert.deepEqual([...new Set(modules.map((path) => path.split('/')[0]))], ['stateful-peers']);
+    assert.match(readFileSync(join(installed, 'dist', 'index.js'), 'utf8'), /"node_modules\/eventemitter3\/index\.js"/);
     assert.deepEqual(
       modules.filter((path) => /\/dist\/(http|testing|cli|undici)\b/.test(path)),
       [],
@@ -160,9 +153,9 @@ describe('The package, packed and installed as a user would', function () {
     assert.equal(said.trim(), 'ERR_MODULE_NOT_FOUND undici');
   });
 
-  describe('with undici and p-retry', () => {
+  describe('with its dependencies', () => {
     before(() => {
-      for (const name of ['undici', 'p-retry', 'is-network-error']) {
+      for (const name of ['eventemitter3', 'undici', 'p-retry', 'is-network-error']) {
         cpSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), { recursive: true });
       }
     });
@@ -194,6 +187,22 @@ describe('The package, packed and installed as a user would', function () {
          });`,
       );
       assert.equal(said.trim(), '3 true');
+    });
+
+    it('./undici knows the library objects and the errors of the main door, with which it shares no module', () => {
+      const said = run(
+        'doors.mjs',
+        `import { observePeers, PeerDiscoveryError } from 'stateful-peers';
+         import { PeerDispatcher, PeerDiscoveryError as Same } from 'stateful-peers/undici';
+         const dns = { servers: ['127.0.0.1:9'] };
+         const peers = observePeers({ statefulSet: 'web', service: 'nginx', namespace: 'default', clusterDomain: 'cluster.local', dns });
+         const dispatcher = new PeerDispatcher(peers);
+         const request = dispatcher.request({ origin: 'http://nobody', path: '/', method: 'GET' });
+         const errors = [await request.catch((error) => error), (() => { try { new PeerDispatcher({}); } catch (error) { return error; } })()];
+         for (const error of errors) console.log(error.code, error instanceof PeerDiscoveryError, error instanceof Same, peers.stats().pools.open);
+         await peers.close();`,
+      );
+      assert.equal(said, 'ERR_UNKNOWN_PEER true true 0\nERR_OPTION true true 0\n');
     });
 
     it('a worker runs from CommonJS as well', () => {

@@ -286,19 +286,21 @@ export interface Connectable {
   close(): Promise<void>;
 }
 
-const ofLibraryObjects = new WeakMap<object, Addresses>();
+/** Where a library object has its addresses: the doors of the package are files that share no module. */
+const addressesKey = Symbol.for('stateful-peers.addresses');
 
 /** Makes the addresses of a library object, to be found by {@link addressesOf}. */
 export function createAddresses(peers: Connectable, source: AddressSource): Addresses {
   const addresses = new Addresses(source);
-  ofLibraryObjects.set(peers, addresses);
+  Object.defineProperty(peers, addressesKey, { value: addresses });
   return addresses;
 }
 
 /** @throws `ERR_OPTION` for anything else than a library object */
 export function addressesOf(peers: Connectable): Addresses {
-  const given: unknown = peers;
-  const addresses = typeof given === 'object' && given !== null ? ofLibraryObjects.get(given) : undefined;
+  const given = peers as Connectable | { readonly [addressesKey]?: Addresses } | null | undefined;
+  const addresses =
+    typeof given === 'object' && given !== null && addressesKey in given ? given[addressesKey] : undefined;
   if (addresses === undefined) throw optionError('peers', peers, 'what discoverPeers() or observePeers() gave');
   return addresses;
 }

@@ -1,7 +1,7 @@
-import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { PeerDiscoveryError } from '../errors.ts';
+import { events } from '../late-modules.ts';
 import { asObject, fail, optionalPort, optionalSignal, patience } from '../option-checks.ts';
 import type { CheckedTarget, Target } from '../topology/target.ts';
 import type { Addresses, Endpoint } from './addresses.ts';
@@ -53,7 +53,7 @@ export async function connect(
   source.closing.addEventListener('abort', onAbort);
   if (signal !== undefined) {
     // One signal may end many attempts; Node.js would warn of a leak from the eleventh on.
-    setMaxListeners(0, signal);
+    events().setMaxListeners(0, signal);
     signal.addEventListener('abort', onAbort);
   }
   const release = source.await();

@@ -1,15 +1,10 @@
 import type { Socket } from 'node:net';
-import { connect as connectTcp } from 'node:net';
-import { getBuiltinModule } from 'node:process';
-import type * as tlsModule from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { ConnectionMessage } from '../diagnostics.ts';
 import { channels } from '../diagnostics.ts';
 import { optionError } from '../errors.ts';
+import { net, tls as nodeTls } from '../late-modules.ts';
 import type { Addresses, Endpoint } from './addresses.ts';
-
-/** node:tls, loaded by the first who wants it: it would be a good part of what importing the library costs. */
-const tlsOf = (): typeof tlsModule => getBuiltinModule('node:tls');
 
 /**
  * TLS options that were tried: their keys and versions can be used.
@@ -26,7 +21,7 @@ export function checkTls(option: string, tls: unknown): ConnectionOptions {
   if (options.secureContext !== undefined || Object.keys(options).length === 0) return options;
   try {
     // Made once, it serves every connection.
-    return { ...options, secureContext: tlsOf().createSecureContext(options) };
+    return { ...options, secureContext: nodeTls().createSecureContext(options) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw optionError(option, tls, `options that tls.connect can use (${why})`);
@@ -56,15 +51,15 @@ export function dial({ addresses, endpoint, port, tls, timeoutMs, settle }: Dial
   const { peer, address } = endpoint;
   const socket =
     tls === null
-      ? connectTcp({ ...plain, host: address, port })
-      : tlsOf().connect({ servername: peer.stableName, ...tls, host: address, port });
+      ? net().connect({ ...plain, host: address, port })
+      : nodeTls().connect({ servername: peer.stableName, ...tls, host: address, port });
   if (tls !== null) socket.setNoDelay(true).setKeepAlive(true, 60_000);
   // Whoever closes the library may rely on nothing being heard of it afterwards.
   const closed = new Promise((resolve) => socket.once('close', resolve));
   const withdraw = addresses.source.beforeClose(() => closed);
   const message: ConnectionMessage = { podName: peer.podName, address, port };
   const startedAt = performance.now();
-  channels.connectionStart.publish(message);
+  channels().connectionStart.publish(message);
   let isSettled = false;
   let failure: Error | undefined;
   const end = (error: Error | null): void => {
@@ -98,7 +93,7 @@ export function dial({ addresses, endpoint, port, tls, timeoutMs, settle }: Dial
     end(failure ?? Object.assign(new Error('the connection was closed before it was made'), { code: 'ECONNABORTED' }));
     if (failure !== undefined) message.error = failure;
     message.durationMs = performance.now() - startedAt;
-    channels.connectionEnd.publish(message);
+    channels().connectionEnd.publish(message);
     withdraw();
   });
   return socket;

@@ -1,5 +1,5 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
-import { lookup as systemLookup } from 'node:dns';
+import { dns } from '../late-modules.ts';
 import type { CheckedTarget } from '../topology/target.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { Addresses } from './addresses.ts';
@@ -45,12 +45,12 @@ export function createLookup(addresses: Addresses): PeerLookup {
     const [options, done] = typeof given === 'function' ? [{}, given] : [given, callback];
     if (typeof hostname !== 'string' || typeof done !== 'function') {
       // What is no call of lookup fails as the system's does.
-      systemLookup(hostname, given as LookupOptions, callback as AnyCallback);
+      dns().lookup(hostname, given as LookupOptions, callback as AnyCallback);
       return;
     }
     const target = memory.target(hostname);
     if (target === null) {
-      systemLookup(hostname, (options ?? {}) as LookupOptions, done as AnyCallback);
+      dns().lookup(hostname, (options ?? {}) as LookupOptions, done as AnyCallback);
       return;
     }
     // A number in place of options: dgram does so.

@@ -1,8 +1,8 @@
-import { setMaxListeners } from 'node:events';
-import { debuglog } from 'node:util';
 import type pRetry from 'p-retry';
+import { debug } from '../debug.ts';
 import { channels } from '../diagnostics.ts';
 import { PeerDiscoveryError } from '../errors.ts';
+import { events } from '../late-modules.ts';
 import { asObject, fail, optionalSignal } from '../option-checks.ts';
 import type { CheckedTarget, Target } from '../topology/target.ts';
 import type { Peer } from '../topology/topology.ts';
@@ -178,7 +178,7 @@ class Worker implements WorkerHandle {
     closing.addEventListener('abort', onAbort);
     if (signal !== undefined) {
       // One signal may stop many workers; Node.js would warn of a leak from the eleventh on.
-      setMaxListeners(0, signal);
+      events().setMaxListeners(0, signal);
       signal.addEventListener('abort', onAbort);
     }
     const release = source.hold();
@@ -322,7 +322,7 @@ class Worker implements WorkerHandle {
       timer = setTimeout(() => {
         const { kind } = this.#job;
         debug('%s: the worker for %s ignores its signal', kind, peer.podName);
-        channels.workerStuck.publish({
+        channels().workerStuck.publish({
           kind,
           podName: peer.podName,
           ignoredForMs: stuckAfterMs,
@@ -343,7 +343,6 @@ function pause(): never {
   throw new Error('a pause before the next');
 }
 
-const debug = debuglog('stateful-peers');
 const healthy = Symbol('it ran well for long enough');
 
 function checkWorker(worker: unknown): void {

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { net } from '../late-modules.ts';
 
 /** IP family by number, as Node.js writes it. */
 export type Family = 4 | 6;
@@ -11,7 +11,7 @@ export type Family = 4 | 6;
  * machine only
  */
 export function normaliseAddress(text: string): string | null {
-  if (isIPv4(text)) return text;
+  if (net().isIPv4(text)) return text;
   const bytes = parseIpv6(text);
   if (bytes === null) return null;
   return isIpv4Mapped(bytes) ? formatIpv4(bytes, 12) : formatIpv6(bytes, 0);
@@ -47,7 +47,7 @@ export function isPodAddress(address: string, options: { readonly allowLoopback:
  * The 16 bytes of an IPv6 address, `null` for what is none.
  */
 export function parseIpv6(text: string): Uint8Array | null {
-  if (!isIPv6(text) || text.includes('%')) return null;
+  if (!net().isIPv6(text) || text.includes('%')) return null;
   const bytes = new Uint8Array(16);
   const [head = '', tail] = text.split('::', 2);
   const before = groupsOf(head);

@@ -1,5 +1,5 @@
-import { randomInt } from 'node:crypto';
 import type { Failure } from '../errors.ts';
+import { crypto } from '../late-modules.ts';
 import { rcodeName, readAnswer } from './answer.ts';
 import { encodeQuery } from './encode.ts';
 import type { Message, Question, ResourceRecord } from './message.ts';
@@ -134,7 +134,7 @@ class Client implements DnsClient {
 
   constructor(options: DnsClientOptions) {
     this.#options = options;
-    this.#randomId = options.randomId ?? (() => randomInt(0x1_0000));
+    this.#randomId = options.randomId ?? (() => crypto().randomInt(0x1_0000));
   }
 
   async ask(

@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { net } from '../late-modules.ts';
 import { parseIpv6 } from './address.ts';
 import type { Edns, Message, Question, ResourceRecord } from './message.ts';
 import { UnencodableMessageError } from './message.ts';
@@ -272,7 +272,7 @@ function unescape(escaped: string, name: string): number {
 }
 
 function addressBytes(type: 'A' | 'AAAA', address: string): ArrayLike<number> {
-  const bytes = type === 'A' ? (isIPv4(address) ? address.split('.').map(Number) : null) : parseIpv6(address);
+  const bytes = type === 'A' ? (net().isIPv4(address) ? address.split('.').map(Number) : null) : parseIpv6(address);
   if (bytes === null) throw new UnencodableMessageError(`${type} with address ${address}`);
   return bytes;
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { connect } from 'node:net';
+import { net } from '../late-modules.ts';
 import type { Cleanup, OpenQuestion } from './open-question.ts';
 import type { ServerAddress } from './transport.ts';
 
@@ -77,7 +77,7 @@ class Connection {
 
   constructor(server: ServerAddress, onClosed: (open: readonly OpenQuestion[], error: Error) => void) {
     let failure: Error | null = null;
-    this.#socket = connect({ host: server.address, port: server.port, noDelay: true });
+    this.#socket = net().connect({ host: server.address, port: server.port, noDelay: true });
     this.#socket.unref();
     this.#socket.on('connect', () => {
       this.#wasOpen = true;

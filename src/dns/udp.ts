@@ -1,4 +1,4 @@
-import { createSocket } from 'node:dgram';
+import { dgram } from '../late-modules.ts';
 import { familyOf, normaliseAddress } from './address.ts';
 import type { Cleanup, OpenQuestion } from './open-question.ts';
 import type { ServerAddress } from './transport.ts';
@@ -9,7 +9,7 @@ import type { ServerAddress } from './transport.ts';
  * reported at once (ECONNREFUSED).
  */
 export function askOverUdp({ address, port }: ServerAddress, question: OpenQuestion): Cleanup {
-  const socket = createSocket(familyOf(address) === 6 ? 'udp6' : 'udp4');
+  const socket = dgram().createSocket(familyOf(address) === 6 ? 'udp6' : 'udp4');
   const expected = normaliseAddress(address);
   socket.unref();
   socket.on('error', (error) => {

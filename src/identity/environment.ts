@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
-
 /** What identity reads of the machine it runs on. The real one is the only code that touches os, fs and process.env. */
 export interface Environment {
   /** `os.hostname()`. */
@@ -14,13 +11,13 @@ export interface Environment {
   pause(milliseconds: number): void;
 }
 
-/** The machine this process runs on. */
+/** The machine this process runs on. Modules are loaded when they are needed, for the reason in `late-modules.ts`. */
 export const nodeEnvironment: Environment = {
-  hostname,
+  hostname: () => process.getBuiltinModule('node:os').hostname(),
   variables: process.env,
   readFile(path) {
     try {
-      return readFileSync(path, 'utf8');
+      return process.getBuiltinModule('node:fs').readFileSync(path, 'utf8');
     } catch {
       // Not there (Windows, no service account) or not for us: both mean that it says nothing.
       return null;

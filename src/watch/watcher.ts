@@ -1,7 +1,7 @@
-import { setMaxListeners } from 'node:events';
-import { debuglog } from 'node:util';
+import { debug } from '../debug.ts';
 import type { QuestionMessage } from '../diagnostics.ts';
 import { channels } from '../diagnostics.ts';
+import { events } from '../late-modules.ts';
 import type { Observations } from '../topology/explanation.ts';
 import type { DnsClient, Outcome } from '../dns/client.ts';
 import type { Question } from '../dns/message.ts';
@@ -50,7 +50,6 @@ export interface QuestionCounts {
 /** Questions in flight: 500 at once overflow a UDP socket's buffer, and each loss costs a timeout. */
 const parallelQuestions = 32;
 const reconsiderMs = 1_000;
-const debug = debuglog('stateful-peers');
 
 /**
  * Asks about the Service again and again: rounds on the polling schedule, hints after failed connections. Holds the
@@ -83,7 +82,7 @@ export class Watcher {
     this.#quietSince = performance.now();
     this.#nextPollAt = this.#quietSince;
     // Each question in flight listens; Node.js warns from the eleventh on.
-    setMaxListeners(0, this.#closing.signal);
+    events().setMaxListeners(0, this.#closing.signal);
   }
 
   /** What the newest round saw of the Service. */
@@ -286,7 +285,7 @@ export class Watcher {
   async #ask(question: Question, deadline: number): Promise<Outcome> {
     const message: QuestionMessage = { name: question.name, type: question.type };
     const startedAt = performance.now();
-    channels.questionStart.publish(message);
+    channels().questionStart.publish(message);
     message.outcome = 'abandoned';
     try {
       const outcome = await this.#options.client.ask(question, { deadline, signal: this.#closing.signal });
@@ -298,7 +297,7 @@ export class Watcher {
       return outcome;
     } finally {
       message.durationMs = performance.now() - startedAt;
-      channels.questionEnd.publish(message);
+      channels().questionEnd.publish(message);
     }
   }
 
