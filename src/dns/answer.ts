@@ -92,7 +92,7 @@ function followAliases(
   const targets = new Map<string, string>();
   for (const record of answers) if (record.type === 'CNAME') targets.set(record.name, record.target);
   let end = question.name;
-  if (question.type === 'CNAME') return { end, isAlias: false, isEndless: false };
+  if (question.type === 'CNAME' || targets.size === 0) return { end, isAlias: false, isEndless: false };
   const owners = new Set(answers.filter(({ type }) => type === question.type).map(({ name }) => name));
   for (let followed = 0; ; followed += 1) {
     const target = targets.get(end);

@@ -102,7 +102,7 @@ export function memberIdentity(options: IdentityOptions, environment: Environmen
  * `STATEFUL_PEERS_SERVICE` too); namespace and cluster domain are this process's own where nothing else is said, with the
  * sources and costs of {@link memberIdentity}.
  *
- * `POD_NAMESPACE` decides here: a wrong one makes no process take itself for another.
+ * `POD_NAMESPACE` decides here: a wrong one makes no process take itself for another. Where both are set, no file is read.
  *
  * @throws {@link PeerDiscoveryError} `ERR_OPTION`, also for the two that are missing; `ERR_IDENTITY` where namespace or
  * cluster domain has no witness or two that differ
@@ -113,8 +113,10 @@ export function observerIdentity(options: IdentityOptions, environment: Environm
   const service = settings.service.find(hasValue);
   if (statefulSet === null) throw optionError('statefulSet', undefined, "the StatefulSet's name, like 'web'");
   if (service === undefined) throw optionError('service', undefined, "the governing Service's name, like 'nginx'");
-  const evidence = readPodEvidence(environment, null);
-  const witnesses = observerWitnesses(settings, evidence, environment);
+  // What is set decides, whatever the machine says: it is read for what is not.
+  const isSet = settings.namespace.some(hasValue) && settings.clusterDomain.some(hasValue);
+  const evidence = isSet ? null : readPodEvidence(environment, null);
+  const witnesses = evidence === null ? settings : observerWitnesses(settings, evidence, environment);
   const namespace = decide('namespace', witnesses.namespace, evidence);
   const clusterDomain = decide('clusterDomain', witnesses.clusterDomain, evidence);
   return complete({
@@ -137,7 +139,7 @@ export function observerIdentity(options: IdentityOptions, environment: Environm
 }
 
 /** The first that says something, if none behind it says something else. */
-function decide(field: WitnessedField, witnesses: readonly Witness[], evidence: PodEvidence): Decided {
+function decide(field: WitnessedField, witnesses: readonly Witness[], evidence: PodEvidence | null): Decided {
   const [first, ...others] = witnesses.filter(hasValue);
   if (first === undefined) throw unknownField(field, witnesses, evidence);
   const other = first.decides ? undefined : others.find(({ value }) => value !== first.value);
@@ -145,8 +147,8 @@ function decide(field: WitnessedField, witnesses: readonly Witness[], evidence: 
   return first;
 }
 
-function unknownField(field: WitnessedField, witnesses: readonly Witness[], evidence: PodEvidence): Error {
-  const isHostNetwork = evidence.hosts?.writtenBy === 'kubelet for a host-network pod';
+function unknownField(field: WitnessedField, witnesses: readonly Witness[], evidence: PodEvidence | null): Error {
+  const isHostNetwork = evidence?.hosts?.writtenBy === 'kubelet for a host-network pod';
   switch (field) {
     case 'podName':
       return identityError(

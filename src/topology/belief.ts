@@ -460,9 +460,9 @@ function takeAddresses(
     }
 
     // Where everybody stays, as in nearly every answer, nobody takes an address from whoever holds it.
-    const isQuiet = [...claimants.values()].every((one) => choice(one, now) === one.family.current);
+    const isQuiet = doAllStay(claimants, now);
     const holders = isQuiet ? nobody : holdersOf(peers, claimants, family);
-    strikeWorseClaims(peers, holders, claimants, family, now);
+    if (!isQuiet) strikeWorseClaims(peers, holders, claimants, family, now);
     for (const claimant of claimants.values()) {
       const peer = peers.get(claimant.ordinal);
       if (peer === undefined) continue;
@@ -472,7 +472,7 @@ function takeAddresses(
       else set(peer, family, emptied({ ...next, current }, now), 'claim');
     }
     // The later claim wins: who was not shown there loses the address to whoever took it just now.
-    for (const claimant of claimants.values()) {
+    for (const claimant of isQuiet ? [] : claimants.values()) {
       const address = peers.get(claimant.ordinal)?.families[family].current ?? null;
       if (address === null || address === claimant.family.current) continue;
       for (const ordinal of holders.get(address) ?? []) {
@@ -488,6 +488,11 @@ function takeAddresses(
     contested.push(...contests(peers, claimants, family));
   }
   return contested;
+}
+
+function doAllStay(claimants: ReadonlyMap<number, Claimant>, now: number): boolean {
+  for (const one of claimants.values()) if (choice(one, now) !== one.family.current) return false;
+  return true;
 }
 
 /** Who was at which address before this answer. */
@@ -583,20 +588,18 @@ function withShown(family: FamilyBelief, shown: readonly string[], now: number):
 
 /** `address` becomes current; the former one is retired, and with it those that were shown beside. */
 function moved(family: FamilyBelief, address: string, beside: readonly string[], now: number): FamilyBelief {
-  const retired = new Map(family.retired);
-  for (const other of beside) retired.set(other, now);
-  retired.delete(address);
-  if (family.current !== null) retired.set(family.current, now);
-  return {
-    ...family,
-    current: address,
-    shownAt: now,
-    // Most peers never retire an address: they share the one empty set.
-    retired: retired.size === 0 ? unknownFamily.retired : retired,
-    doubtEndsAt: null,
-    beside,
-    without: null,
-  };
+  let { retired } = family;
+  // Most peers never retire an address: they share the one empty set.
+  if (retired.size > 0 || beside.length > 0 || family.current !== null) {
+    const others = new Map(retired);
+    for (const other of beside) others.set(other, now);
+    others.delete(address);
+    if (family.current !== null) others.set(family.current, now);
+    retired = others;
+  }
+  // Written out, as in `shownAgain`.
+  const { barred } = family;
+  return { current: address, shownAt: now, retired, doubtEndsAt: null, beside, barred, without: null };
 }
 
 /** Nothing is current any more; what was is retired. */

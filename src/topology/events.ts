@@ -137,10 +137,11 @@ export function transitionEvents(
   if (previous === current) return [];
   const topologyVersion = current.version;
   const causeOf = (peer: Peer | null): Cause => (peer === null ? undefined : causes.get(peer.ordinal)) ?? otherwise;
-  const kept = current.peers.flatMap((now) => {
+  const kept: { readonly before: Peer; readonly now: Peer }[] = [];
+  for (const now of current.peers) {
     const before = previous.peer(now.ordinal);
-    return before === undefined || before === now ? [] : [{ before, now }];
-  });
+    if (before !== undefined && before !== now) kept.push({ before, now });
+  }
 
   const events: EmittedEvent[] = [];
   for (const peer of previous.peers) {

@@ -59,9 +59,15 @@ export function readSrv(outcome: Outcome, scope: Scope): SrvReading {
   }
 }
 
+/** A pod that SRV names: its ports, and its addresses by family in the glue, where it has any. */
+interface Target {
+  readonly ordinal: number;
+  readonly ports: number[];
+  glue: Record<Family, string[]> | null;
+}
+
 function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): SrvReading {
-  const glue = glueOf(found.additionals);
-  const listed = new Map<number, { readonly target: string; readonly ports: number[] }>();
+  const targets = new Map<number, Target>();
   let dashed = 0;
   let isService = false;
   for (const record of found.records) {
@@ -72,12 +78,12 @@ function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): Sr
       else if (isDashedAddress(record.target)) dashed += 1;
       continue;
     }
-    let pod = listed.get(ordinal);
-    if (pod === undefined) listed.set(ordinal, (pod = { target: record.target, ports: [] }));
+    let pod = targets.get(ordinal);
+    if (pod === undefined) targets.set(ordinal, (pod = { ordinal, ports: [], glue: null }));
     // SRV port 0 is no port.
     if (record.port !== 0 && !pod.ports.includes(record.port)) pod.ports.push(record.port);
   }
-  if (listed.size === 0 && isService) {
+  if (targets.size === 0 && isService) {
     const failure: Failure = Object.freeze({
       reason: 'malformed',
       detail: `SRV names ${scope.serviceName} itself: the Service is not headless`,
@@ -86,31 +92,25 @@ function readTargets(found: Found, kind: 'listed' | 'partial', scope: Scope): Sr
     } as const);
     return { kind: 'failed', failure, isFinal: true, observations: { notHeadless: true } };
   }
+  takeGlue(targets, found.additionals, scope);
+  const pods = [...targets.values()].sort((a, b) => a.ordinal - b.ordinal);
   const sightings = new Map<number, Sighting>();
-  const withoutGlue: number[] = [];
   const refused: string[] = [];
-  const ordinals = [...listed.keys()].sort((a, b) => a - b);
-  for (const ordinal of ordinals) {
-    const { target, ports } = listed.get(ordinal) ?? { target: '', ports: [] };
-    const ofName = glue.get(target);
-    if (ofName === undefined) withoutGlue.push(ordinal);
+  for (const { ordinal, ports, glue } of pods) {
     sightings.set(ordinal, {
       kind: 'found',
       port: ports.length === 1 ? (ports[0] ?? null) : null,
-      families: {
-        4: glueSighting(ofName?.[4], scope, refused),
-        6: glueSighting(ofName?.[6], scope, refused),
-      },
+      families: { 4: glueSighting(glue?.[4], scope, refused), 6: glueSighting(glue?.[6], scope, refused) },
     });
   }
-  const several = [...listed.values()].find(({ ports }) => ports.length > 1);
+  const several = pods.find(({ ports }) => ports.length > 1);
   return {
     kind,
-    ordinals,
+    ordinals: pods.map(({ ordinal }) => ordinal),
     sightings,
-    withoutGlue,
+    withoutGlue: pods.filter(({ glue }) => glue === null).map(({ ordinal }) => ordinal),
     observations: {
-      ...(dashed > 0 && listed.size === 0 ? { dashedTargets: dashed } : {}),
+      ...(dashed > 0 && pods.length === 0 ? { dashedTargets: dashed } : {}),
       ...(several === undefined ? {} : { ports: several.ports }),
       ...(refused.length > 0 ? { refusedAddresses: refused } : {}),
     },
@@ -154,15 +154,18 @@ export function addressesOf(outcome: Outcome): string[] {
 
 /** The ordinal that a name of the set has under the Service, `null` for any other name. */
 export function ordinalOf(name: string, { statefulSet, serviceName }: Scope): number | null {
-  const [dash, dot] = [statefulSet.length, name.length - serviceName.length - 1];
-  if (name[dash] !== '-' || name[dot] !== '.') return null;
+  const start = statefulSet.length + 1;
+  const end = name.length - serviceName.length - 1;
+  if (name[start - 1] !== '-' || name[end] !== '.') return null;
   if (!name.startsWith(statefulSet) || !name.endsWith(serviceName)) return null;
-  const text = name.slice(dash + 1, dot);
-  const ordinal = Number(text);
-  // Promise 3: no leading zeros (nor any other way to write a number), int32.
-  return Number.isInteger(ordinal) && ordinal >= 0 && ordinal <= 0x7fff_ffff && String(ordinal) === text
-    ? ordinal
-    : null;
+  // Promise 3: digits, no leading zeros, int32.
+  const isNumber = start < end && end - start <= 10 && (name[start] !== '0' || end - start === 1);
+  let ordinal = isNumber ? 0 : NaN;
+  for (let at = start; at < end; at += 1) {
+    const digit = name.charCodeAt(at) - 0x30;
+    ordinal = digit >= 0 && digit <= 9 ? ordinal * 10 + digit : NaN;
+  }
+  return ordinal <= 0x7fff_ffff ? ordinal : null;
 }
 
 /** The stable name of an ordinal. */
@@ -176,17 +179,16 @@ export function isDashedAddress(target: string): boolean {
   return normaliseAddress(label.replaceAll('-', '.')) !== null || normaliseAddress(label.replaceAll('-', ':')) !== null;
 }
 
-/** Addresses by name and family. IPv4-mapped is IPv4, before any rule; an A record has its address in the one text. */
-function glueOf(additionals: readonly ResourceRecord[]): Map<string, Record<Family, string[]>> {
-  const glue = new Map<string, Record<Family, string[]>>();
+/** Sets the glue of the targets. IPv4-mapped is IPv4, before any rule; an A record has its address in the one text. */
+function takeGlue(targets: ReadonlyMap<number, Target>, additionals: readonly ResourceRecord[], scope: Scope): void {
   for (const record of additionals) {
     if (record.type !== 'A' && record.type !== 'AAAA') continue;
-    let ofName = glue.get(record.name);
-    if (ofName === undefined) glue.set(record.name, (ofName = { 4: [], 6: [] }));
+    const pod = targets.get(ordinalOf(record.name, scope) ?? -1);
+    if (pod === undefined) continue;
+    pod.glue ??= { 4: [], 6: [] };
     const address = record.type === 'A' ? record.address : normaliseAddress(record.address);
-    if (address !== null) ofName[familyOf(address)].push(address);
+    if (address !== null) pod.glue[familyOf(address)].push(address);
   }
-  return glue;
 }
 
 const unknown: FamilySighting = { kind: 'unknown' };

@@ -506,6 +506,14 @@ describe('observerIdentity', () => {
     );
   });
 
+  it('reads nothing of the machine where namespace and zone are set', () => {
+    const unreadable = (): never => assert.fail('it was read');
+    const environment = { ...environmentOf({}), readFile: unreadable, hostname: unreadable };
+    const { serviceName } = observerIdentity({ ...set, service: 'nginx.prod.svc.example.org' }, environment);
+    assert.equal(serviceName, 'nginx.prod.svc.example.org');
+    assert.throws(() => observerIdentity({ ...set, namespace: 'prod' }, environment), /it was read/);
+  });
+
   it('must be told the set and the Service', () => {
     const option = (name: string) => (error: unknown) => error instanceof PeerDiscoveryError && error.option === name;
     assert.throws(() => observerIdentity({ service: 'nginx' }, environmentOf(pod())), option('statefulSet'));
