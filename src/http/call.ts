@@ -50,6 +50,8 @@ const maxRefusals = 5;
 export class Call {
   readonly route: Route;
   readonly handler: Dispatcher.DispatchHandler;
+  /** Where the dispatcher keeps it. */
+  place = 0;
   readonly #board: Switchboard;
   readonly #options: Dispatcher.DispatchOptions;
   #controller: CallController | null = null;

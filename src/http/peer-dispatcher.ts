@@ -53,7 +53,11 @@ export class PeerDispatcher extends Dispatcher {
   readonly #routes = new Map<string, Route>();
   readonly #pools = new Map<string, PeerPool>();
   readonly #draining = new Map<PeerPool, Promise<void>>();
-  readonly #calls = new Set<Call>();
+  /**
+   * In no order, each at its `place`. A Set makes a new table for every few requests and leaves the old ones to the garbage
+   * collector with all that they point to: a third of what a request through the dispatcher cost.
+   */
+  readonly #calls: Call[] = [];
   readonly #waiting = new Set<Call>();
   readonly #leave: (() => void)[];
   #release: (() => void) | null = null;
@@ -93,7 +97,7 @@ export class PeerDispatcher extends Dispatcher {
       return true;
     }
     const call = new Call(this.#board, route, options, handler);
-    this.#calls.add(call);
+    call.place = this.#calls.push(call) - 1;
     call.start();
     return true;
   }
@@ -155,11 +159,19 @@ export class PeerDispatcher extends Dispatcher {
         this.#release = null;
       },
       forget: (call) => {
-        this.#calls.delete(call);
+        this.#takeOut(call);
         if (this.#waiting.size > 0) this.#board.unwait(call);
         if (this.#closed !== null) this.#look();
       },
     };
+  }
+
+  /** The last call takes its place. */
+  #takeOut(call: Call): void {
+    const last = this.#calls.pop();
+    if (last === undefined || last === call) return;
+    this.#calls[call.place] = last;
+    last.place = call.place;
   }
 
   #routeOf(origin: string | URL | undefined): Route {
@@ -264,7 +276,7 @@ export class PeerDispatcher extends Dispatcher {
 
   /** While it is closing: the last call takes the pools with it. */
   #look(): void {
-    if (this.#calls.size > 0) return;
+    if (this.#calls.length > 0) return;
     const error = this.#closed ?? this.#closedError();
     const pools = [...this.#pools.values()];
     this.#pools.clear();
@@ -288,7 +300,7 @@ export class PeerDispatcher extends Dispatcher {
       open: this.#pools.size,
       draining: this.#draining.size,
       inFlight: all.reduce((sum, pool) => sum + pool.inFlight, 0),
-      waiting: [...this.#calls].filter((call) => !call.isSent).length,
+      waiting: this.#calls.filter((call) => !call.isSent).length,
     };
   }
 }

@@ -356,3 +356,40 @@ for (const [name, begin] of [
     });
   }
 }
+
+describe('PeerDispatcher: whichever requests end first, the others are still known', () => {
+  const test = httpPods();
+
+  for (const order of ['0 1 2 3 4', '4 3 2 1 0', '2 0 4 1 3', '3 1 0 2 4'].map((paths) => paths.split(' '))) {
+    it(`${order.slice(0, 3).join(', ')} end, then close() waits for ${order[3]}, and destroy() ends ${order[4]}`, async () => {
+      const open = new Map<string, ServerResponse>();
+      await test.pods.serve('web-1', test.pods.at(11), {
+        handler: (incoming, response) => void open.set(incoming.url ?? '', response),
+      });
+      const client = await test.pods.client({ 'web-1': test.pods.at(11) }, { drainMs });
+      const ends = new Map<string, unknown>();
+      const requests = [...order].sort().map((path) =>
+        text(client, `http://web-1/${path}`).then(
+          (body) => ends.set(path, body),
+          (error: unknown) => ends.set(path, error),
+        ),
+      );
+      await eventually(() => open.size === order.length, 'all arrivals');
+      const finish = async (path: string | undefined): Promise<void> => {
+        open.get(`/${path ?? ''}`)?.end(path);
+        await eventually(() => ends.has(path ?? ''), `the end of ${path ?? ''}`);
+      };
+      for (const path of order.slice(0, 3)) await finish(path);
+      assert.equal(client.peers.stats().pools.inFlight, 2);
+
+      const closed = client.dispatcher.close();
+      await finish(order[3]);
+      assert.equal(await within(50, closed), false, 'it did not wait for the last one');
+      const over = new Error('over');
+      await client.dispatcher.destroy(over);
+      await Promise.all([closed, ...requests]);
+      assert.deepEqual([...ends], [...order.slice(0, 4).map((path) => [path, path]), [order[4], over]]);
+      assert.deepEqual(client.peers.stats().pools, { open: 0, draining: 0, inFlight: 0, waiting: 0 });
+    });
+  }
+});
