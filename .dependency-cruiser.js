@@ -22,7 +22,7 @@ export default {
     },
     {
       name: 'ground-rooms-see-nothing-above',
-      comment: 'identity, dns and topology stand on errors.ts alone, types included.',
+      comment: 'identity, dns and topology stand on errors.ts and late-modules.ts alone, types included.',
       severity: 'error',
       from: { path: '^src/(identity|dns|topology)/' },
       to: { path: '^src/', pathNot: '^src/((identity|dns|topology)/|(errors|late-modules)\\.ts$)' },
@@ -139,7 +139,7 @@ export default {
     {
       name: 'one-dependency',
       comment:
-        'The main door loads one dependency, eventemitter3. undici is for the HTTP room and its door; p-retry is loaded ' +
+        'The main door has one dependency, eventemitter3, which is bundled. undici is for the HTTP room and its door; p-retry is loaded ' +
         'by the first worker.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(http/|undici\\.ts$|connect/worker\\.ts$)' },

@@ -10,6 +10,11 @@ const unmovable = [
   { object: 'Date', property: 'now', message: 'The wall clock jumps: use performance.now().' },
 ];
 
+const unnamed = [
+  { selector: 'ExportDefaultDeclaration', message: 'Export by name.' },
+  { selector: 'ExportSpecifier[exported.name="default"]', message: 'Export by name.' },
+];
+
 export default defineConfig(
   globalIgnores(['build/', 'build-*/', 'dist/', 'docs/api/', 'coverage/', '.nodes/']),
   js.configs.recommended,
@@ -21,11 +26,7 @@ export default defineConfig(
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      'no-restricted-syntax': [
-        'error',
-        { selector: 'ExportDefaultDeclaration', message: 'Export by name.' },
-        { selector: 'ExportSpecifier[exported.name="default"]', message: 'Export by name.' },
-      ],
+      'no-restricted-syntax': ['error', ...unnamed],
     },
   },
   {
@@ -42,9 +43,31 @@ export default defineConfig(
     },
   },
   {
-    // late-modules.ts has of the process what loads them.
-    files: ['src/identity/environment.ts', 'src/late-modules.ts'],
+    files: ['src/identity/environment.ts'],
     rules: { 'no-restricted-globals': 'off' },
+  },
+  {
+    // It has of the process what loads modules, and loads none that reads the machine or replaces a global timer.
+    files: ['src/late-modules.ts'],
+    rules: {
+      'no-restricted-globals': 'off',
+      'no-restricted-syntax': [
+        'error',
+        ...unnamed,
+        {
+          selector: 'Literal[value=/^(node:)?(fs|os|process|timers|child_process)\\b/]',
+          message: 'Only identity/environment.ts reads the machine; timers are the global ones.',
+        },
+        {
+          selector: 'MemberExpression[object.name="process"]:not([property.name="getBuiltinModule"])',
+          message: 'Only identity/environment.ts reads the process.',
+        },
+        {
+          selector: 'VariableDeclarator[init.name="process"]',
+          message: 'Only identity/environment.ts reads the process.',
+        },
+      ],
+    },
   },
   {
     // Pure: time comes in as a number, chance as a function.

@@ -286,8 +286,11 @@ export interface Connectable {
   close(): Promise<void>;
 }
 
-/** Where a library object has its addresses: the doors of the package are files that share no module. */
-const addressesKey = Symbol.for('stateful-peers.addresses');
+/**
+ * Where a library object has its addresses: the doors of the package are files that share no module. The number goes up
+ * when `Addresses` or its source changes, so that another version of the package does not take them for its own.
+ */
+const addressesKey = Symbol.for('stateful-peers.addresses/1');
 
 /** Makes the addresses of a library object, to be found by {@link addressesOf}. */
 export function createAddresses(peers: Connectable, source: AddressSource): Addresses {

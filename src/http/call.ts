@@ -50,6 +50,8 @@ const maxRefusals = 5;
 export class Call {
   readonly route: Route;
   readonly handler: Dispatcher.DispatchHandler;
+  /** Which one it is, counted by the dispatcher. */
+  number = 0;
   /** Where the dispatcher keeps it. */
   place = 0;
   readonly #board: Switchboard;

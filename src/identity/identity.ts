@@ -102,7 +102,8 @@ export function memberIdentity(options: IdentityOptions, environment: Environmen
  * `STATEFUL_PEERS_SERVICE` too); namespace and cluster domain are this process's own where nothing else is said, with the
  * sources and costs of {@link memberIdentity}.
  *
- * `POD_NAMESPACE` decides here: a wrong one makes no process take itself for another. Where both are set, no file is read.
+ * `POD_NAMESPACE` decides here: a wrong one makes no process take itself for another. Where options or `STATEFUL_PEERS_…` say
+ * both, no file is read.
  *
  * @throws {@link PeerDiscoveryError} `ERR_OPTION`, also for the two that are missing; `ERR_IDENTITY` where namespace or
  * cluster domain has no witness or two that differ

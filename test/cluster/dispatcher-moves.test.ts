@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { FormData as UndiciFormData, fetch as undiciFetch, request } from 'undici';
@@ -233,6 +234,34 @@ describe('PeerDispatcher: what was not sent is taken back on a move', () => {
     const written = pods.written.filter(({ address }) => address === pods.at(11)).length;
     assert.deepEqual(results.filter((result) => result === 'ERR_PEER_MOVED').length, written);
     assert.deepEqual(results.filter((result) => result === 200).length, 10 - written);
+  });
+});
+
+describe('PeerDispatcher: over one connection', () => {
+  const test = httpPods();
+
+  it('what was not sent goes to the new address in the order in which it came', async () => {
+    const { pods } = test;
+    const open: ServerResponse[] = [];
+    await pods.serve('web-1', pods.at(11), { handler: (_incoming, response) => void open.push(response) });
+    await pods.serve('web-1', pods.at(21));
+    const client = await pods.client({ 'web-1': pods.at(11) }, { pool: { connections: 1 } });
+    const requests = ['/0', '/1', '/2', '/3', '/4', '/5', '/6'].map(async (path) => {
+      const { body } = await client.dispatcher.request({ origin: 'http://web-1', path, method: 'PUT', body: path });
+      await body.dump();
+    });
+    // Two end, so that places become free in the middle; the third is under way.
+    for (const arrived of [1, 2, 3]) {
+      await eventually(() => open.length === arrived, `arrival ${arrived}`);
+      if (arrived < 3) open[arrived - 1]?.end();
+    }
+    await pods.shown(client, { 'web-1': pods.at(21) });
+    open[2]?.end();
+    await Promise.all(requests);
+    const arrivedAt = (address: string): string[] =>
+      pods.arrivals.flatMap((arrival) => (arrival.address === address ? [arrival.path] : []));
+    assert.deepEqual(arrivedAt(pods.at(11)), ['/0', '/1', '/2']);
+    assert.deepEqual(arrivedAt(pods.at(21)), ['/3', '/4', '/5', '/6']);
   });
 });
 

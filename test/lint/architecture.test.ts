@@ -129,6 +129,9 @@ describe('The rules inside a room', function () {
     ['src/topology/a.ts', `export const now = performance.now();`, 'no-restricted-globals'],
     ['src/topology/a.ts', `setTimeout(() => undefined, 1);`, 'no-restricted-globals'],
     ['src/topology/a.ts', `export const chance = Math.random();`, 'no-restricted-properties'],
+    ['src/late-modules.ts', `export const fs = process.getBuiltinModule('node:fs/promises');`, 'no-restricted-syntax'],
+    ['src/late-modules.ts', `export const { env } = process;`, 'no-restricted-syntax'],
+    ['src/late-modules.ts', `export const env = process.env;`, 'no-restricted-syntax'],
   ];
   // The rules that need no types, so that files can be made up.
   const eslint = new ESLint({ cwd: fileURLToPath(root), overrideConfig: tseslint.configs.disableTypeChecked });
@@ -139,7 +142,8 @@ describe('The rules inside a room', function () {
     });
   }
 
-  it('let identity/environment.ts read the process, and the commands print', async () => {
+  it('let identity/environment.ts read the process, late-modules.ts load modules, and the commands print', async () => {
+    assert.deepEqual(await brokenRules('src/late-modules.ts', `process.getBuiltinModule('node:net');`), []);
     assert.deepEqual(await brokenRules('src/identity/environment.ts', `export const { env } = process;`), []);
     assert.deepEqual(await brokenRules('src/cli/a.ts', `console.log(process.argv);`), []);
   });
