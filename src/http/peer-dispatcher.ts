@@ -55,7 +55,7 @@ export class PeerDispatcher extends Dispatcher {
   readonly #draining = new Map<PeerPool, Promise<void>>();
   /**
    * Each at its `place`, in no order. A Set would keep the order, but it makes a new table for every few requests, and old
-   * tables keep what they point to until the next full garbage collection: that was most of what a request cost more here.
+   * tables keep what they point to until the next full garbage collection: that was half of what a request cost more here.
    */
   readonly #calls: Call[] = [];
   #lastNumber = 0;
