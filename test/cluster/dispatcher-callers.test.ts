@@ -58,6 +58,26 @@ describe('PeerDispatcher: callers', () => {
     });
   }
 
+  it('fetch() is undici’s through it, and forFetch is for the built-in one', async () => {
+    const { pods } = test;
+    await pods.serve('web-1', pods.at(11));
+    const { dispatcher } = await pods.client({ 'web-1': pods.at(11) });
+    const post = { method: 'POST', body: 'hello' };
+    const answers = [
+      await dispatcher.fetch('http://web-1/undici', post),
+      await fetch('http://web-1/built-in', { ...dispatcher.forFetch, ...post }),
+    ];
+    const texts = await Promise.all(answers.map(async (answer) => answer.text()));
+    assert.deepEqual(texts, Array(2).fill(`web-1 at ${pods.at(11)} got hello`));
+    assert.deepEqual(
+      pods.arrivals.map(({ path, headers }) => [path, headers.host]),
+      [
+        ['/undici', `${stableName}:7000`],
+        ['/built-in', `${stableName}:7000`],
+      ],
+    );
+  });
+
   it('Host of the caller is sent as it is', async () => {
     const { pods } = test;
     await pods.serve('web-1', pods.at(11));
